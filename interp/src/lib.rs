@@ -1,0 +1,2 @@
+//! The Repy language: front end, safety check, compiler, virtual machine, API.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The confined interpreter of the Repy language.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Lowers a restrictions file into kernel controls and supervises the run.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! `repy-launch`: run a Repy program under a restrictions file.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Repy restrictions language and the vocabulary both binaries share.
+#![forbid(unsafe_code)]
