@@ -1,2 +1,57 @@
 //! Helpers for tests that run the two binaries as a user does.
+//!
+//! Nothing here knows the inside of a binary: a test gets a path, a directory
+//! and a finished process, as a shell script would.
 #![deny(unsafe_code)]
+
+pub mod run;
+pub mod scratch;
+
+use std::path::{Path, PathBuf};
+
+/// The path of one of the project's binaries (`repy-launch`, `repy-interp`, …).
+///
+/// Looked for in `$REPY_BIN_DIR` if that is set, else in the `release` and
+/// `debug` directories beside the running test.
+///
+/// # Panics
+/// If it has not been built; the message names the command that builds it.
+pub fn bin(name: &str) -> PathBuf {
+    let places = bin_directories();
+    for place in &places {
+        let path = place.join(name);
+        if path.is_file() {
+            return path;
+        }
+    }
+    panic!("{name} is not built (looked in {places:?}): run `make build` first, or set REPY_BIN_DIR");
+}
+
+fn bin_directories() -> Vec<PathBuf> {
+    if let Some(dir) = std::env::var_os("REPY_BIN_DIR") {
+        return vec![PathBuf::from(dir)];
+    }
+    // target/<triple>/<profile>/deps/<test> or target/<triple>/<profile>/<program>
+    let me = std::env::current_exe().unwrap_or_default();
+    let mut places = Vec::new();
+    for ancestor in me.ancestors().skip(1).take(4) {
+        for profile in ["release", "debug"] {
+            places.push(ancestor.join(profile));
+        }
+    }
+    if let Some(beside) = me.parent() {
+        places.push(beside.to_path_buf());
+    }
+    places
+}
+
+/// The root of the checkout, for tests that read `examples/`, `policies/` or `docs/`.
+pub fn project_root() -> &'static Path {
+    // CARGO_MANIFEST_DIR is `<root>/integration`: it always has a parent.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Whether this process runs as root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
