@@ -1,0 +1,46 @@
+# The commands a user and a developer need. `make help` lists them.
+SHELL := /bin/sh
+TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
+BIN := target/$(TARGET)/release
+export CARGO_BUILD_TARGET := $(TARGET)
+
+.PHONY: help require build demo test lint fmt bench bench-check fuzz dist ci clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+require:
+	@sh integration/require.sh
+
+build: require ## build both binaries (static, optimised) below target/
+	cargo build --release --locked -p launcher -p interp -p integration --bins
+
+demo: build ## run the tutorial's first program, confined (DEMO_WITHOUT=LAYER waives a layer by name)
+	@REPY_BIN_DIR=$(BIN) sh integration/demo.sh
+
+test: build ## run every test (some need root, and are counted as skipped without)
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) cargo test --locked --workspace
+
+lint: require ## compiler and clippy warnings are errors
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## format the code (FMT_CHECK=1 only checks)
+	cargo fmt --all $(if $(FMT_CHECK),-- --check)
+
+bench: build ## print the benchmark tables (docs/benchmarks.md says how to read them)
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/benches/run.sh
+
+bench-check: build ## compare instruction counts of the language benchmarks with the stored ones
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) $(BIN)/bench_lang --check
+
+fuzz: require ## feed the parsers mutated input for FUZZ_SECONDS each (default 60)
+	sh integration/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+dist: build ## make a tarball with both binaries, the policies and the examples below target/
+	sh integration/dist.sh $(BIN)
+
+ci: ## what the project's CI runs
+	bash .ci/run
+
+clean: ## remove everything that was built
+	cargo clean
