@@ -6,6 +6,7 @@
 
 pub mod run;
 pub mod scratch;
+pub mod setting;
 
 use std::path::{Path, PathBuf};
 
