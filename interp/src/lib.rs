@@ -1,2 +1,4 @@
 //! The Repy language: front end, safety check, compiler, virtual machine, API.
 #![deny(unsafe_code)]
+
+pub mod syntax;
