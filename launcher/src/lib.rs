@@ -1,2 +1,14 @@
 //! Lowers a restrictions file into kernel controls and supervises the run.
+//!
+//! The path of a run: [`facts::Host::probe`] says what this kernel offers,
+//! [`request::Request`] what the operator asked, [`plan::plan`] (pure) turns the
+//! two into an ordered list of controls or a refusal, and [`apply::launch`]
+//! carries the list out on a new process.
 #![deny(unsafe_code)]
+
+pub mod apply;
+pub mod facts;
+pub mod filter;
+pub mod plan;
+pub mod request;
+pub mod sys;
