@@ -1,0 +1,73 @@
+//! The tutorial's programs that need no network: 1.1, 1.3 (both versions), 2.1, 2.2.
+#![allow(missing_docs)]
+
+use integration::run::users;
+use integration::setting::Setting;
+
+#[test]
+fn hello_world_prints_its_line() {
+    for user in users() {
+        let setting = Setting::new("hello", user);
+        setting.launch_example("example.1.1.repy").run(20).expect_code(0).expect_stdout("Hello World\n");
+    }
+}
+
+#[test]
+fn global_is_refused_with_line_reason_and_remedy() {
+    for user in users() {
+        let setting = Setting::new("global", user);
+        let run = setting.launch_example("example.1.3.wrong.repy").run(20);
+        run.expect_code(3).expect_stdout("");
+        for text in ["global", "example.1.3.wrong.repy:8", "mycontext", "^"] {
+            run.expect_stderr(text);
+        }
+    }
+}
+
+#[test]
+fn the_repaired_counter_passes_the_check() {
+    for user in users() {
+        let setting = Setting::new("counter", user);
+        // More than one argument makes the program itself raise, so that it ends
+        // without listening; reaching that line shows that the text was accepted.
+        let run = setting.launch_example("example.1.3.repy").argument("1").argument("2").run(20);
+        run.expect_code(1).expect_stderr("Too many call arguments").expect_stderr("Uncaught exception!");
+    }
+}
+
+#[test]
+fn a_file_is_written_and_read_back() {
+    for user in users() {
+        let setting = Setting::new("file", user);
+        let run = setting.launch_example("example.2.1.repy").run(20);
+        run.expect_code(0).expect_stdout("hello world\n\n");
+        let written =
+            std::fs::read_to_string(setting.vessel().join("hello.file")).expect("hello.file exists");
+        assert_eq!(written, "hello world\n");
+    }
+}
+
+#[test]
+fn files_are_listed_and_removed() {
+    for user in users() {
+        let setting = Setting::new("list", user);
+        let run = setting.launch_example("example.2.2.repy").argument("one").argument("two").run(20);
+        run.expect_code(0);
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        assert_eq!(lines.len(), 2, "{}", run.stdout);
+        assert!(lines[0].contains("'one'") && lines[0].contains("'two'"), "{}", lines[0]);
+        assert_eq!(lines[1], "The files: ['one', 'two']  should now be missing from  []");
+        assert_eq!(std::fs::read_dir(setting.vessel()).expect("the vessel is readable").count(), 0);
+    }
+}
+
+#[test]
+fn a_file_name_outside_the_vessel_is_refused() {
+    for user in users() {
+        let setting = Setting::new("escape", user);
+        let outside = setting.write("outside", "untouched");
+        let run = setting.launch_example("example.2.2.repy").argument("../outside").run(20);
+        run.expect_code(1).expect_stderr("disallowed character");
+        assert_eq!(std::fs::read_to_string(outside).expect("still there"), "untouched");
+    }
+}
