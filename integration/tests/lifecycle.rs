@@ -29,7 +29,7 @@ fn descendants(parent: u32) -> Vec<u32> {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         // pid (comm) state ppid …; comm may hold blanks and parentheses
-        let ppid =
+        let ppid: Option<u32> =
             stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|w| w.parse().ok());
         if let Some(ppid) = ppid {
             pairs.push((pid, ppid));
