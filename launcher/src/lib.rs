@@ -9,6 +9,13 @@
 pub mod apply;
 pub mod facts;
 pub mod filter;
+pub mod logfile;
 pub mod plan;
+pub mod report;
 pub mod request;
+pub mod status;
+pub mod stopfile;
 pub mod sys;
+#[cfg(test)]
+mod testing;
+pub mod verdict;

@@ -1,0 +1,4 @@
+//! The report of a run.
+
+pub mod atomic;
+pub mod sha256;
