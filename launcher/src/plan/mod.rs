@@ -3,6 +3,7 @@
 
 pub mod demand;
 pub mod layer;
+pub mod seccomp;
 
 use std::fmt;
 
