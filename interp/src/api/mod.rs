@@ -1,0 +1,3 @@
+//! The Repy API: one table of calls, and the engines behind them.
+
+pub mod names;
