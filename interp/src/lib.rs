@@ -2,6 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod builtins;
+pub mod compile;
+pub mod heap;
 pub mod host;
 pub mod meter;
 pub mod syntax;
+pub mod types;
+pub mod vm;

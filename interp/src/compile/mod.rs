@@ -1,0 +1,5 @@
+//! The compiler: a checked tree to register code.
+
+mod code;
+
+pub use code::{Code, CodeFlags};

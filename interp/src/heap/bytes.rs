@@ -1,0 +1,80 @@
+//! The bytes of a string: up to [`INLINE`] in place, longer ones on their own.
+
+/// Longest string kept in place, in bytes.
+pub const INLINE: usize = 15;
+
+/// Bytes of a string.
+#[derive(Clone, Debug)]
+pub enum Bytes {
+    /// Length and bytes in place.
+    Inline(u8, [u8; INLINE]),
+    /// Bytes in a buffer of their own, possibly with room to grow.
+    Heap(Vec<u8>),
+}
+
+impl Bytes {
+    /// The empty string.
+    pub const EMPTY: Bytes = Bytes::Inline(0, [0; INLINE]);
+
+    /// A copy of `bytes`.
+    #[inline]
+    pub fn copy(bytes: &[u8]) -> Bytes {
+        if bytes.len() <= INLINE {
+            let mut buffer = [0; INLINE];
+            buffer[..bytes.len()].copy_from_slice(bytes);
+            Bytes::Inline(bytes.len() as u8, buffer)
+        } else {
+            Bytes::Heap(bytes.to_vec())
+        }
+    }
+
+    /// Takes a buffer over (copied in place if it is short).
+    #[inline]
+    pub fn take(bytes: Vec<u8>) -> Bytes {
+        if bytes.len() <= INLINE {
+            Bytes::copy(&bytes)
+        } else {
+            Bytes::Heap(bytes)
+        }
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            // The length never exceeds INLINE; `min` lets the compiler know.
+            Bytes::Inline(length, buffer) => &buffer[..usize::from(*length).min(INLINE)],
+            Bytes::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Bytes held outside the slot.
+    #[inline]
+    pub fn outside(&self) -> usize {
+        match self {
+            Bytes::Inline(..) => 0,
+            Bytes::Heap(bytes) => bytes.capacity(),
+        }
+    }
+
+    /// Appends in place, doubling the buffer when it is full.
+    pub fn push(&mut self, more: &[u8]) {
+        match self {
+            Bytes::Heap(bytes) => bytes.extend_from_slice(more),
+            Bytes::Inline(length, buffer) => {
+                let used = usize::from(*length);
+                if used + more.len() <= INLINE {
+                    buffer[used..used + more.len()].copy_from_slice(more);
+                    *length += more.len() as u8;
+                } else {
+                    let mut bytes = Vec::with_capacity((used + more.len()) * 2);
+                    bytes.extend_from_slice(&buffer[..used]);
+                    bytes.extend_from_slice(more);
+                    *self = Bytes::Heap(bytes);
+                }
+            }
+        }
+    }
+}
+
+const _: () = assert!(std::mem::size_of::<Bytes>() == 24);

@@ -1,0 +1,325 @@
+//! Hashes and equality of keys.
+//!
+//! Hashes are seeded per run and cannot be seen by a program (`hash` is not
+//! among Repy's built-ins); dicts and sets are in insertion order.
+
+use super::{Builtin, Heap, Raised, Str, Value};
+
+/// How deep tuples may nest in a key: the recursion limit of CPython 2.7.
+const DEPTH: u32 = 1000;
+
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Heap {
+    /// The hash of a string's bytes.
+    pub fn hash_bytes(&self, bytes: &[u8]) -> u64 {
+        spread(self.short_hash(bytes), self.seed)
+    }
+
+    fn short_hash(&self, bytes: &[u8]) -> u32 {
+        let mut state = self.seed ^ (bytes.len() as u64).wrapping_mul(ODD);
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            state = fold(state ^ u64::from_le_bytes(word), ODD ^ self.seed.rotate_left(32));
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            state = fold(state ^ u64::from_le_bytes(word), ODD ^ self.seed.rotate_left(32));
+        }
+        state = fold(state, self.seed | 1);
+        // 0 means "not computed yet".
+        ((state ^ (state >> 32)) as u32).max(1)
+    }
+
+    /// The hash of a string, computed once.
+    #[inline]
+    pub fn hash_str(&self, text: Str) -> u64 {
+        let data = &self.strs[text];
+        let mut short = data.hash.get();
+        if short == 0 {
+            short = self.short_hash(data.body.as_slice());
+            data.hash.set(short);
+        }
+        spread(short, self.seed)
+    }
+
+    /// The hash of an int: neighbours get neighbouring first places; the step
+    /// (upper half) is seeded and shared by a block of 256.
+    #[inline(always)]
+    pub fn hash_int(&self, value: i64) -> u64 {
+        let upper = ((value as u64) >> 8) ^ self.seed;
+        (upper.wrapping_mul(ODD) & 0xffff_ffff_0000_0000) | u64::from(value as u32)
+    }
+
+    /// The hash of a key: TypeError for what cannot be one.
+    #[inline]
+    pub fn hash(&mut self, value: Value) -> Result<u64, Raised> {
+        match value {
+            Value::Int(i) => Ok(self.hash_int(i)),
+            Value::Str(text) => Ok(self.hash_str(text)),
+            _ => match self.hash_slow(value, 0) {
+                Ok(hash) => Ok(hash),
+                Err(Unhashable::Type(name)) => {
+                    Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
+                }
+                Err(Unhashable::SetObject(name)) => {
+                    Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
+                }
+                Err(Unhashable::Api(name)) => Err(self.raise(
+                    Builtin::AttributeError,
+                    &format!("emulated_{name} instance has no attribute '__hash__'"),
+                )),
+                Err(Unhashable::Depth) => {
+                    Err(self.raise(Builtin::RuntimeError, "maximum recursion depth exceeded"))
+                }
+            },
+        }
+    }
+
+    fn hash_slow(&self, value: Value, depth: u32) -> Result<u64, Unhashable> {
+        if depth > DEPTH {
+            return Err(Unhashable::Depth);
+        }
+        Ok(match value {
+            Value::Int(i) => self.hash_int(i),
+            Value::Bool(b) => self.hash_int(i64::from(b)),
+            Value::Str(text) => self.hash_str(text),
+            Value::Float(x) => self.hash_float(x),
+            Value::Long(long) => {
+                let long = &self.longs[long];
+                match i64::try_from(&long.value) {
+                    Ok(small) => self.hash_int(small),
+                    Err(_) => {
+                        let (_, words) = long.value.as_sign_words();
+                        if words.len() <= 17 {
+                            // A float may be equal to it.
+                            let near = long.value.to_f64().value();
+                            if dashu_int::IBig::try_from(near).is_ok_and(|same| same == long.value) {
+                                return Ok(self.hash_float(near));
+                            }
+                        }
+                        let mut state = self.seed;
+                        for &word in words {
+                            state = fold(state ^ word, ODD);
+                        }
+                        spread(state as u32, self.seed)
+                    }
+                }
+            }
+            Value::Complex(complex) => {
+                let complex = self.complexes[complex];
+                if complex.imag == 0.0 {
+                    self.hash_float(complex.real)
+                } else {
+                    spread(
+                        fold(complex.real.to_bits() ^ self.seed, complex.imag.to_bits() ^ ODD) as u32,
+                        self.seed,
+                    )
+                }
+            }
+            Value::Tuple(tuple) => {
+                let mut state = self.seed;
+                for &item in self.tuple(tuple) {
+                    state = fold(state ^ self.hash_slow(item, depth + 1)?, ODD);
+                }
+                spread((state ^ (state >> 32)) as u32, self.seed)
+            }
+            Value::Set(set) if self.sets[set].frozen => {
+                let mut state = 0u64;
+                for entry in self.sets[set].table.iter() {
+                    state = state.wrapping_add(fold(entry.hash ^ self.seed, ODD));
+                }
+                spread((state ^ (state >> 32)) as u32, self.seed)
+            }
+            Value::Instance(instance) => match self.plain_payload(instance) {
+                Some(payload) => self.hash_slow(payload, depth + 1)?,
+                None => self.hash_identity(value),
+            },
+            Value::Set(_) => return Err(Unhashable::SetObject("set")),
+            Value::List(_) | Value::Dict(_) | Value::SafeDict(_) | Value::Slice(_) => {
+                let class = self.class_of(value);
+                return Err(Unhashable::Type(match super::BUILTINS.get(class.index()) {
+                    Some((_, name, ..)) => name,
+                    None => "object",
+                }));
+            }
+            Value::Api(api) => {
+                return Err(Unhashable::Api(match super::BUILTINS.get(self.apis[api].class.index()) {
+                    Some((_, name, ..)) => name,
+                    None => "object",
+                }))
+            }
+            Value::Method(method) => {
+                let method = self.methods[method];
+                fold(self.hash_identity(method.function), self.hash_identity(method.object) | 1)
+            }
+            Value::BoundNative(method) => {
+                let method = self.bound_natives[method];
+                fold(u64::from(method.native.0) ^ ODD, self.hash_identity(method.object) | 1)
+            }
+            _ => self.hash_identity(value),
+        })
+    }
+
+    fn hash_identity(&self, value: Value) -> u64 {
+        match value.counted() {
+            Some((kind, index)) => self.hash_int(i64::from(index) | ((kind as i64) << 40)),
+            None => match value {
+                Value::Native(native) => self.hash_int(i64::from(native.0) | (1 << 50)),
+                Value::None => self.hash_int(1 << 51),
+                Value::Ellipsis => self.hash_int(1 << 52),
+                _ => self.hash_int(1 << 53),
+            },
+        }
+    }
+
+    fn hash_float(&self, x: f64) -> u64 {
+        if x == x.trunc() && x.abs() < 9.2e18 {
+            self.hash_int(x as i64)
+        } else {
+            spread(fold(x.to_bits() ^ self.seed, ODD) as u32, self.seed)
+        }
+    }
+
+    /// Equality as dicts see it. Keys are hashable and hence of bounded depth.
+    pub fn keys_equal(&self, a: Value, b: Value) -> bool {
+        match (a, b) {
+            (Value::Int(x), Value::Int(y)) => x == y,
+            (Value::Str(x), Value::Str(y)) => x == y || self.bytes(x) == self.bytes(y),
+            (Value::Tuple(x), Value::Tuple(y)) => {
+                let (x, y) = (self.tuple(x), self.tuple(y));
+                x.len() == y.len() && x.iter().zip(y).all(|(&x, &y)| self.keys_equal(x, y))
+            }
+            (Value::Set(x), Value::Set(y)) => {
+                let (x, y) = (&self.sets[x].table, &self.sets[y].table);
+                x.len() == y.len() && x.iter().all(|entry| y.find(self, entry.hash, entry.key).is_some())
+            }
+            (Value::Instance(x), _) if !a.same(b) => match self.plain_payload(x) {
+                Some(payload) => self.keys_equal(payload, b),
+                None => match b {
+                    Value::Instance(_) => false,
+                    _ => false,
+                },
+            },
+            (_, Value::Instance(y)) if !a.same(b) => match self.plain_payload(y) {
+                Some(payload) => self.keys_equal(a, payload),
+                None => false,
+            },
+            (Value::Method(x), Value::Method(y)) => {
+                let (x, y) = (self.methods[x], self.methods[y]);
+                x.function.same(y.function) && x.object.same(y.object)
+            }
+            (Value::BoundNative(x), Value::BoundNative(y)) => {
+                let (x, y) = (self.bound_natives[x], self.bound_natives[y]);
+                x.native == y.native && x.object.same(y.object)
+            }
+            _ => a.same(b) || self.numbers_equal(a, b).unwrap_or(false),
+        }
+    }
+
+    /// Equality of two numbers of any kinds; `None` if one is no number.
+    pub fn numbers_equal(&self, a: Value, b: Value) -> Option<bool> {
+        use std::cmp::Ordering::Equal;
+        if let (Some(x), Some(y)) = (a.as_int(), b.as_int()) {
+            return Some(x == y);
+        }
+        if let (Value::Complex(_), _) | (_, Value::Complex(_)) = (a, b) {
+            return Some(match (self.as_complex(a)?, self.as_complex(b)?) {
+                ((x, 0.0), (y, 0.0)) => x == y,
+                (x, y) => x == y,
+            });
+        }
+        Some(self.compare_numbers(a, b)? == Some(Equal))
+    }
+
+    fn as_complex(&self, value: Value) -> Option<(f64, f64)> {
+        match value {
+            Value::Complex(complex) => {
+                let data = self.complexes[complex];
+                Some((data.real, data.imag))
+            }
+            Value::Float(x) => Some((x, 0.0)),
+            Value::Long(long) => Some((self.longs[long].value.to_f64().value(), 0.0)),
+            _ => value.as_int().map(|i| (i as f64, 0.0)),
+        }
+    }
+
+    /// Exact order of two real numbers of any kinds: outer `None` if one is no
+    /// real number, inner `None` if one is NaN.
+    pub fn compare_numbers(&self, a: Value, b: Value) -> Option<Option<std::cmp::Ordering>> {
+        use std::cmp::Ordering;
+        if let (Some(x), Some(y)) = (a.as_int(), b.as_int()) {
+            return Some(Some(x.cmp(&y)));
+        }
+        match (a, b) {
+            (Value::Float(x), Value::Float(y)) => Some(x.partial_cmp(&y)),
+            (Value::Float(x), _) => Some(self.compare_to_float(b, x)?.map(Ordering::reverse)),
+            (_, Value::Float(y)) => self.compare_to_float(a, y),
+            (Value::Long(x), Value::Long(y)) => Some(Some(self.longs[x].value.cmp(&self.longs[y].value))),
+            (Value::Long(x), _) => {
+                let y = b.as_int()?;
+                Some(Some(self.longs[x].value.cmp(&dashu_int::IBig::from(y))))
+            }
+            (_, Value::Long(y)) => {
+                let x = a.as_int()?;
+                Some(Some(dashu_int::IBig::from(x).cmp(&self.longs[y].value)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Exact order of an int, bool or long relative to a float.
+    fn compare_to_float(&self, whole: Value, x: f64) -> Option<Option<std::cmp::Ordering>> {
+        use std::cmp::Ordering;
+        if x.is_nan() {
+            return match whole {
+                Value::Long(_) => Some(None),
+                _ => whole.as_int().map(|_| None),
+            };
+        }
+        if let Some(i) = whole.as_int() {
+            // Beyond 2^63 the float decides alone; within, compare floor and fraction.
+            return Some(Some(if x >= 9_223_372_036_854_775_808.0 {
+                Ordering::Less
+            } else if x < -9_223_372_036_854_775_808.0 {
+                Ordering::Greater
+            } else {
+                let floor = x.floor();
+                i.cmp(&(floor as i64)).then(if x > floor { Ordering::Less } else { Ordering::Equal })
+            }));
+        }
+        let Value::Long(long) = whole else { return None };
+        let value = &self.longs[long].value;
+        if x.is_infinite() {
+            return Some(Some(if x > 0.0 { Ordering::Less } else { Ordering::Greater }));
+        }
+        let floor = x.floor();
+        let whole = dashu_int::IBig::try_from(floor).ok()?;
+        Some(Some(value.cmp(&whole).then(if x > floor { Ordering::Less } else { Ordering::Equal })))
+    }
+}
+
+/// Why a value has no hash.
+enum Unhashable {
+    Type(&'static str),
+    SetObject(&'static str),
+    Api(&'static str),
+    Depth,
+}
+
+/// Both halves of a hash from 32 good bits: place and step.
+#[inline(always)]
+fn spread(short: u32, seed: u64) -> u64 {
+    let upper = (u64::from(short) ^ (seed >> 32)).wrapping_mul(ODD);
+    (upper & 0xffff_ffff_0000_0000) | u64::from(short)
+}
