@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+pub mod cgroup;
 pub mod facts;
 pub mod filter;
 pub mod logfile;

@@ -1,0 +1,117 @@
+//! Names of groups, and the removal of those that nobody holds any more.
+//!
+//! A name carries the launcher's process id, the time that process started, and
+//! the process namespace in which the id counts: enough to tell whether the
+//! launcher still lives, without a lock file.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What every group of a run begins with.
+const PREFIX: &str = "repy-";
+
+/// The name of a launcher's groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    pid: u32,
+    /// Clock ticks after boot at which the process started (field 22 of its stat).
+    started: u64,
+    /// Inode of the process namespace.
+    namespace: u64,
+}
+
+impl Name {
+    /// The name for groups of the calling process.
+    ///
+    /// # Errors
+    /// /proc cannot be read.
+    pub fn of_this_process() -> io::Result<Name> {
+        let pid = std::process::id();
+        let started = start_time(pid)
+            .ok_or_else(|| io::Error::other("/proc/PID/stat of the launcher itself cannot be understood"))?;
+        let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
+        Ok(Name { pid, started, namespace })
+    }
+
+    /// The directory name, also followed by `-broker` and the like.
+    pub fn text(self) -> String {
+        format!("{PREFIX}{}-{}-{}", self.pid, self.started, self.namespace)
+    }
+
+    fn parse(text: &str) -> Option<Name> {
+        let mut parts = text.strip_prefix(PREFIX)?.split('-');
+        let pid = parts.next()?.parse().ok()?;
+        let started = parts.next()?.parse().ok()?;
+        let namespace = parts.next()?.parse().ok()?;
+        Some(Name { pid, started, namespace })
+    }
+}
+
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name may hold blanks and parentheses.
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// Removes groups in `parent` whose launcher has died. Only empty groups can be
+/// removed at all, so nothing that runs is ever touched; groups named in
+/// another process namespace are left alone.
+pub fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(own) = Name::of_this_process() else { return };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let Some(name) = file_name.to_str().and_then(Name::parse) else { continue };
+        if name.namespace != own.namespace || start_time(name.pid) == Some(name.started) {
+            continue;
+        }
+        let path = entry.path();
+        for inner in ["program", "broker"] {
+            // Absent in most: nothing to do then.
+            let _ = fs::remove_dir(path.join(inner));
+        }
+        // Still populated or already gone: left as it is.
+        let _ = fs::remove_dir(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    #[test]
+    fn names_can_be_read_back() {
+        let own = Name::of_this_process().unwrap();
+        assert_eq!(Name::parse(&own.text()), Some(own));
+        assert_eq!(Name::parse(&format!("{}-broker", own.text())), Some(own));
+        for other in ["repy-", "repy-1", "repy-x-y-z", "user.slice", "repy-1-2"] {
+            assert_eq!(Name::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_dead_left_is_swept() {
+        let scratch = Scratch::new("sweep");
+        let own = Name::of_this_process().unwrap();
+        let dead = Name { started: own.started + 1, ..own };
+        let foreign = Name { namespace: own.namespace + 1, ..dead };
+        for name in [own, dead, foreign] {
+            fs::create_dir(scratch.path().join(name.text())).unwrap();
+        }
+        fs::create_dir(scratch.path().join(dead.text()).join("program")).unwrap();
+        fs::create_dir(scratch.path().join(format!("{}-broker", dead.text()))).unwrap();
+        fs::create_dir(scratch.path().join("repy-something")).unwrap();
+        sweep(scratch.path());
+        let mut left: Vec<String> = fs::read_dir(scratch.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = vec![own.text(), foreign.text(), "repy-something".to_owned()];
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+}

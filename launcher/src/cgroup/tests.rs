@@ -1,0 +1,124 @@
+//! Groups on the hierarchies of the machine that runs the tests, where it lets us.
+
+use super::*;
+use std::process::{Command, Stdio};
+
+fn limits(memory: u64) -> Limits {
+    Limits { memory, cpu: CpuQuota { quota: 1_000, period: 10_000 }, processes: 1, broker: false }
+}
+
+/// A group, unless the machine gives this user none: then the text must say why.
+fn group(limits: &Limits) -> Option<Group> {
+    match Site::find() {
+        Ok(site) => Some(Group::create(&site, limits).expect("the site is usable")),
+        Err(missing) => {
+            assert!(!missing.reason.is_empty() && missing.remedy.contains("Delegate=yes"));
+            None
+        }
+    }
+}
+
+/// Tests of one process share a name: one at a time.
+static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// Runs a shell command whose first act is to join the group.
+fn inside(group: &Group, line: &str) -> std::process::Child {
+    let mut joins = String::new();
+    let mut shell = Command::new("sh");
+    for directory in group.directories() {
+        joins.push_str(&format!("echo $$ > {}/cgroup.procs; ", directory.display()));
+    }
+    shell
+        .arg("-c")
+        .arg(format!("{joins}{line}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    shell.spawn().expect("a shell starts")
+}
+
+#[test]
+fn a_group_has_its_limits_and_goes_away() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(group) = group(&limits(64 << 20)) else { return };
+    let entry = group.entry().unwrap();
+    assert!(entry.v2_directory.is_some() || !entry.v1_tasks.is_empty());
+    assert_eq!(group.check(), Integrity::Whole);
+    let directories = group.directories().to_vec();
+    let name = directories[0].file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.starts_with(&format!("repy-{}-", std::process::id())), "{name}");
+    assert!(directories.iter().all(|d| d.is_dir()));
+    group.remove();
+    assert!(directories.iter().all(|d| !d.exists()));
+}
+
+#[test]
+fn a_busy_process_is_throttled_and_counted() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(group) = group(&limits(64 << 20)) else { return };
+    let mut child = inside(&group, "while :; do :; done");
+    std::thread::sleep(Duration::from_millis(600));
+    let used = group.usage();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(used.periods > 5 && used.throttled_periods > 0 && used.throttled > Duration::ZERO, "{used:?}");
+}
+
+#[test]
+fn a_process_over_the_memory_limit_dies_of_its_own_limit() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(group) = group(&limits(8 << 20)) else { return };
+    use std::os::unix::process::ExitStatusExt;
+    let mut child = inside(&group, "exec dd bs=100M count=1 if=/dev/zero of=/dev/null");
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(9));
+    let used = group.usage();
+    assert!(used.oom_kills > 0 && used.own_limit_hit, "{used:?}");
+    assert!(used.memory_peak.is_none_or(|peak| peak <= 8 << 20), "{used:?}");
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(group) = group(&limits(64 << 20)) else { return };
+    let mut child = inside(&group, "true & wait");
+    child.wait().unwrap();
+    assert!(group.usage().processes_refused > 0);
+}
+
+#[test]
+fn a_loosened_limit_is_set_again_and_a_removed_group_is_noticed() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(group) = group(&limits(64 << 20)) else { return };
+    let guarded = &group.guarded[0];
+    let loose = if guarded.text.contains(' ') { "max 10000" } else { "-1" };
+    guarded.file.write_all_at(loose.as_bytes(), 0).unwrap();
+    assert!(matches!(group.check(), Integrity::Restored(_)));
+    assert_eq!(group.check(), Integrity::Whole);
+    for directory in group.directories() {
+        fs::remove_dir(directory).unwrap();
+    }
+    assert!(matches!(group.check(), Integrity::Lost(_)));
+}
+
+#[test]
+fn the_broker_has_a_leaf_of_its_own() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(mut group) = group(&Limits { broker: true, ..limits(64 << 20) }) else { return };
+    group.entry().unwrap();
+    let before = group.directories().len();
+    group.broker_entry(16 << 20, 2).unwrap();
+    let directories = group.directories().to_vec();
+    assert!(directories.len() > before);
+    group.remove();
+    assert!(directories.iter().all(|d| !d.exists()));
+}
+
+#[test]
+fn amounts() {
+    assert_eq!(amount("67108864\n"), 67_108_864.0);
+    assert_eq!(amount("1000 10000\n"), 0.1);
+    for unbounded in ["max\n", "max 10000\n", "-1\n", "", "x"] {
+        assert_eq!(amount(unbounded), f64::INFINITY, "{unbounded}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Version 1: one hierarchy for each controller, groups below the launcher's
+//! own in each of them, so that limits set on the launcher still hold.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{access, AccessFlags};
+
+use super::mounts::Hierarchy;
+use super::{about, name, number_of, statistic, text_of, value_of, write};
+use super::{Builder, Limits, Missing, Use, NEEDED};
+use crate::apply::CgroupEntry;
+
+/// The launcher's own group in each hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    cpu: PathBuf,
+    memory: PathBuf,
+    pids: PathBuf,
+}
+
+impl Site {
+    /// Looks for the three controllers.
+    ///
+    /// # Errors
+    /// `Some` reason where they are mounted and cannot be used; `None` where the
+    /// host has no version 1 hierarchy of them.
+    pub fn find(hierarchies: &[Hierarchy]) -> Result<Site, Option<Missing>> {
+        let own = |controller: &str| {
+            let has = |h: &&Hierarchy| {
+                h.controllers.as_ref().is_some_and(|list| list.iter().any(|name| name == controller))
+            };
+            hierarchies.iter().find(has).map(|h| h.own.clone())
+        };
+        let found: Vec<Option<PathBuf>> = NEEDED.iter().map(|controller| own(controller)).collect();
+        let [Some(cpu), Some(memory), Some(pids)] = found.as_slice() else {
+            let absent = NEEDED.iter().zip(&found).find(|(_, path)| path.is_none());
+            return Err(match absent {
+                Some((controller, _)) if found.iter().any(Option::is_some) => Some(Missing::new(format!(
+                    "the {controller} controller is mounted neither as cgroup v1 nor in cgroup v2"
+                ))),
+                _ => None,
+            });
+        };
+        let site = Site { cpu: cpu.clone(), memory: memory.clone(), pids: pids.clone() };
+        for (_, path) in site.parents() {
+            if let Err(errno) = access(path, AccessFlags::W_OK) {
+                return Err(Some(Missing::new(format!(
+                    "no control group can be made below {} (cgroup v1): {}",
+                    path.display(),
+                    errno.desc()
+                ))));
+            }
+        }
+        Ok(site)
+    }
+
+    /// The controllers and the groups below which the run's are made.
+    pub fn parents(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        [("cpu", self.cpu.as_path()), ("memory", self.memory.as_path()), ("pids", self.pids.as_path())]
+            .into_iter()
+    }
+}
+
+/// The groups of a run and their open files.
+#[derive(Debug)]
+pub struct Files {
+    cpu: PathBuf,
+    memory: PathBuf,
+    pids: PathBuf,
+    limit: u64,
+    cpu_stat: Option<File>,
+    /// Only where cpuacct is mounted together with cpu, as most hosts do.
+    cpu_usage: Option<File>,
+    memory_usage: Option<File>,
+    memory_peak: Option<File>,
+    memory_failures: Option<File>,
+    /// The kernel charges memory and swap together first where it counts both:
+    /// with equal limits it is this one that fails.
+    memsw_failures: Option<File>,
+    memory_oom: Option<File>,
+    pids_events: Option<File>,
+}
+
+/// Makes the three groups and sets their limits.
+pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io::Result<Files> {
+    let mut parents: Vec<&Path> = site.parents().map(|(_, path)| path).collect();
+    // Controllers mounted together share one directory.
+    parents.dedup();
+    for parent in &parents {
+        name::sweep(parent);
+    }
+    let mut made: Vec<(&Path, PathBuf)> = Vec::new();
+    for parent in parents {
+        let path = builder.make(parent.join(&builder.name))?;
+        made.push((parent, path));
+    }
+    let group = |parent: &Path| {
+        let found = made.iter().find(|(of, _)| *of == parent);
+        found.map(|(_, path)| path.clone()).unwrap_or_else(|| parent.join(&builder.name))
+    };
+    let (cpu, memory, pids) = (group(&site.cpu), group(&site.memory), group(&site.pids));
+
+    // The period first: the kernel compares the quota with it.
+    write(&cpu, "cpu.cfs_period_us", &limits.cpu.period.to_string())?;
+    builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu.quota.to_string())?;
+    set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
+    builder.guard(&pids, "pids.max", &limits.processes.to_string())?;
+
+    Ok(Files {
+        limit: limits.memory,
+        cpu_stat: statistic(&cpu, "cpu.stat"),
+        cpu_usage: statistic(&cpu, "cpuacct.usage"),
+        memory_usage: statistic(&memory, "memory.usage_in_bytes"),
+        memory_peak: statistic(&memory, "memory.max_usage_in_bytes"),
+        memory_failures: statistic(&memory, "memory.failcnt"),
+        memsw_failures: statistic(&memory, "memory.memsw.failcnt"),
+        memory_oom: statistic(&memory, "memory.oom_control"),
+        pids_events: statistic(&pids, "pids.events"),
+        cpu,
+        memory,
+        pids,
+    })
+}
+
+/// Sets the memory limit with no swap beside it.
+fn set_memory(
+    directory: &Path,
+    limit: u64,
+    mut set: impl FnMut(&Path, &str, &str) -> io::Result<()>,
+) -> io::Result<()> {
+    let limit = limit.to_string();
+    set(directory, "memory.limit_in_bytes", &limit)?;
+    // Where swap is counted, memory and swap together get the same limit; where
+    // it is not, the group is told not to swap.
+    if directory.join("memory.memsw.limit_in_bytes").exists() {
+        set(directory, "memory.memsw.limit_in_bytes", &limit)
+    } else {
+        write(directory, "memory.swappiness", "0")
+    }
+}
+
+impl Files {
+    /// The `tasks` files, to which the new process itself writes "0". Joining
+    /// from outside through cgroup.procs costs milliseconds (facts: measured).
+    pub fn entry(&self) -> io::Result<CgroupEntry> {
+        tasks(&[&self.cpu, &self.memory, &self.pids])
+    }
+
+    pub fn broker_entry(
+        &self,
+        memory: u64,
+        processes: u32,
+        directories: &mut Vec<PathBuf>,
+    ) -> io::Result<CgroupEntry> {
+        let leaf = |group: &Path| {
+            let mut path = group.as_os_str().to_owned();
+            path.push("-broker");
+            PathBuf::from(path)
+        };
+        let (memory_leaf, pids_leaf) = (leaf(&self.memory), leaf(&self.pids));
+        for path in [&memory_leaf, &pids_leaf] {
+            if self.memory == self.pids && path.exists() {
+                continue;
+            }
+            fs::create_dir(path)
+                .map_err(|error| about(path, "cannot make the broker's control group", &error))?;
+            directories.insert(0, path.clone());
+        }
+        set_memory(&memory_leaf, memory, write)?;
+        write(&pids_leaf, "pids.max", &processes.to_string())?;
+        tasks(&[&self.cpu, &memory_leaf, &pids_leaf])
+    }
+
+    pub fn usage(&self) -> Use {
+        let cpu = text_of(self.cpu_stat.as_ref());
+        let memory_peak = number_of(self.memory_peak.as_ref());
+        let oom_kills = value_of(&text_of(self.memory_oom.as_ref()), "oom_kill");
+        let failures: u64 = [&self.memory_failures, &self.memsw_failures]
+            .into_iter()
+            .filter_map(|f| number_of(f.as_ref()))
+            .sum();
+        // The kernel charges in batches: at the limit, the peak is at most this
+        // far below it.
+        let near = memory_peak.is_some_and(|peak| peak + (1 << 20) >= self.limit);
+        Use {
+            cpu: number_of(self.cpu_usage.as_ref()).map(Duration::from_nanos),
+            periods: value_of(&cpu, "nr_periods"),
+            throttled_periods: value_of(&cpu, "nr_throttled"),
+            throttled: Duration::from_nanos(value_of(&cpu, "throttled_time")),
+            memory_peak,
+            memory: number_of(self.memory_usage.as_ref()),
+            oom_kills,
+            own_limit_hit: oom_kills > 0 && failures > 0 && near,
+            processes_refused: value_of(&text_of(self.pids_events.as_ref()), "max"),
+        }
+    }
+}
+
+fn tasks(groups: &[&PathBuf]) -> io::Result<CgroupEntry> {
+    let mut paths: Vec<PathBuf> = groups.iter().map(|group| group.join("tasks")).collect();
+    paths.dedup();
+    let open = |path: PathBuf| {
+        let file = File::options().write(true).open(&path);
+        file.map(OwnedFd::from).map_err(|error| about(&path, "cannot open", &error))
+    };
+    Ok(CgroupEntry { v2_directory: None, v1_tasks: paths.into_iter().map(open).collect::<io::Result<_>>()? })
+}

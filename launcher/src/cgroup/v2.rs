@@ -1,0 +1,253 @@
+//! Version 2: one hierarchy. The new process is born in the group
+//! (CLONE_INTO_CGROUP), so at no moment does it run outside its limits.
+//!
+//! Two rules of the kernel decide where a group can be made: a group that has
+//! processes cannot hand controllers to groups below it, and whoever places a
+//! process needs write access to the nearest common ancestor of both groups.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{access, AccessFlags};
+
+use super::mounts::Hierarchy;
+use super::{about, name, number_of, scope, statistic, text_of, value_of, write};
+use super::{Builder, Limits, Missing, Use, NEEDED};
+use crate::apply::CgroupEntry;
+
+/// The group below which those of a run are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its directory.
+    pub parent: PathBuf,
+    /// What has to be done there first.
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It hands out the controllers already.
+    Ready,
+    /// Its controllers have to be handed out.
+    Enable,
+    /// The launcher, alone in it, has to move one level down before.
+    MoveAside,
+}
+
+/// What is known of one directory of the hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Look {
+    writable: bool,
+    has_controllers: bool,
+    hands_out: bool,
+    /// Processes in the group itself, when they matter.
+    processes: usize,
+    is_mount: bool,
+}
+
+impl Site {
+    /// Looks from the launcher's own group upwards.
+    ///
+    /// # Errors
+    /// No group on the way can be used.
+    pub fn find(hierarchies: &[Hierarchy]) -> Result<Site, Missing> {
+        let Some(hierarchy) = hierarchies.iter().find(|h| h.controllers.is_none()) else {
+            return Err(Missing::new("no control group hierarchy is mounted".to_owned()));
+        };
+        let mut path = hierarchy.own.clone();
+        loop {
+            let is_mount = path == hierarchy.mount;
+            if let Some(step) = decide(&look(&path, is_mount), path == hierarchy.own) {
+                return Ok(Site { parent: path, step });
+            }
+            if is_mount || !path.pop() {
+                break;
+            }
+        }
+        let has = look(&hierarchy.mount, true).has_controllers;
+        let reason = if has {
+            format!(
+                "no group from {} upwards is delegated to this user with cpu, memory and pids",
+                hierarchy.own.display()
+            )
+        } else {
+            format!("the cgroup v2 hierarchy at {} lacks cpu, memory or pids", hierarchy.mount.display())
+        };
+        Err(Missing { scope_possible: has && scope::possible(), ..Missing::new(reason) })
+    }
+}
+
+fn look(path: &Path, is_mount: bool) -> Look {
+    let words = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
+    let all = |text: &str| NEEDED.iter().all(|needed| text.split_whitespace().any(|word| word == *needed));
+    let may = |file: &str| access(&path.join(file), AccessFlags::W_OK).is_ok();
+    // The root of the whole hierarchy has no cgroup.type; that of a container's view has.
+    let is_mount = is_mount && !path.join("cgroup.type").exists();
+    Look {
+        writable: access(path, AccessFlags::W_OK).is_ok()
+            && may("cgroup.procs")
+            && may("cgroup.subtree_control"),
+        has_controllers: all(&words("cgroup.controllers")),
+        hands_out: all(&words("cgroup.subtree_control")),
+        processes: words("cgroup.procs").lines().count(),
+        is_mount,
+    }
+}
+
+/// What has to be done to use a group, if it can be used.
+fn decide(look: &Look, own: bool) -> Option<Step> {
+    if !look.writable || !look.has_controllers {
+        None
+    } else if look.hands_out {
+        Some(Step::Ready)
+    } else if look.is_mount || look.processes == 0 {
+        Some(Step::Enable)
+    } else if own && look.processes == 1 {
+        Some(Step::MoveAside)
+    } else {
+        None
+    }
+}
+
+/// The group of a run and its open files.
+#[derive(Debug)]
+pub struct Files {
+    /// Where the program is.
+    leaf: PathBuf,
+    /// Where the broker's leaf goes, if there is to be one.
+    outer: Option<PathBuf>,
+    cpu_stat: Option<File>,
+    memory_usage: Option<File>,
+    memory_peak: Option<File>,
+    memory_events: Option<File>,
+    pids_events: Option<File>,
+    kill: Option<File>,
+}
+
+/// Makes the group, or with a broker the group of both and the program's leaf.
+pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io::Result<Files> {
+    name::sweep(&site.parent);
+    if site.step == Step::MoveAside {
+        // Stays until the launcher has gone: the scope that holds it is then
+        // empty and its owner (systemd) removes it.
+        let aside = site.parent.join(format!("{}-supervisor", builder.name));
+        fs::create_dir(&aside).map_err(|error| about(&aside, "cannot make the launcher's group", &error))?;
+        write(&aside, "cgroup.procs", "0")?;
+    }
+    if site.step != Step::Ready {
+        write(&site.parent, "cgroup.subtree_control", "+cpu +memory +pids")?;
+    }
+    let outer = builder.make(site.parent.join(&builder.name))?;
+    let leaf = if limits.broker {
+        write(&outer, "cgroup.subtree_control", "+memory +pids")?;
+        builder.make(outer.join("program"))?
+    } else {
+        outer.clone()
+    };
+    builder.guard(&outer, "cpu.max", &format!("{} {}", limits.cpu.quota, limits.cpu.period))?;
+    set_memory(&leaf, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
+    builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
+    Ok(Files {
+        cpu_stat: statistic(&outer, "cpu.stat"),
+        memory_usage: statistic(&leaf, "memory.current"),
+        memory_peak: statistic(&leaf, "memory.peak"),
+        memory_events: statistic(&leaf, "memory.events"),
+        pids_events: statistic(&leaf, "pids.events"),
+        kill: File::options().write(true).open(outer.join("cgroup.kill")).ok(),
+        outer: limits.broker.then_some(outer),
+        leaf,
+    })
+}
+
+/// Sets the memory limit, with no swap and one death for all.
+fn set_memory(
+    directory: &Path,
+    limit: u64,
+    mut set: impl FnMut(&Path, &str, &str) -> io::Result<()>,
+) -> io::Result<()> {
+    set(directory, "memory.max", &limit.to_string())?;
+    // Absent where the kernel has no swap accounting: then there is no swap to hold.
+    if directory.join("memory.swap.max").exists() {
+        set(directory, "memory.swap.max", "0")?;
+    }
+    write(directory, "memory.oom.group", "1")
+}
+
+impl Files {
+    pub fn entry(&self) -> io::Result<CgroupEntry> {
+        directory(&self.leaf)
+    }
+
+    pub fn broker_entry(
+        &self,
+        memory: u64,
+        processes: u32,
+        directories: &mut Vec<PathBuf>,
+    ) -> io::Result<CgroupEntry> {
+        let Some(outer) = &self.outer else {
+            return Err(io::Error::other("the group was made for a run without a broker"));
+        };
+        let leaf = outer.join("broker");
+        fs::create_dir(&leaf)
+            .map_err(|error| about(&leaf, "cannot make the broker's control group", &error))?;
+        directories.insert(0, leaf.clone());
+        set_memory(&leaf, memory, write)?;
+        write(&leaf, "pids.max", &processes.to_string())?;
+        directory(&leaf)
+    }
+
+    pub fn usage(&self) -> Use {
+        let cpu = text_of(self.cpu_stat.as_ref());
+        let memory = text_of(self.memory_events.as_ref());
+        let oom_kills = value_of(&memory, "oom_kill");
+        Use {
+            cpu: Some(Duration::from_micros(value_of(&cpu, "usage_usec"))),
+            periods: value_of(&cpu, "nr_periods"),
+            throttled_periods: value_of(&cpu, "nr_throttled"),
+            throttled: Duration::from_micros(value_of(&cpu, "throttled_usec")),
+            memory_peak: number_of(self.memory_peak.as_ref()),
+            memory: number_of(self.memory_usage.as_ref()),
+            oom_kills,
+            // "oom" counts only times at which this group's own limit was reached.
+            own_limit_hit: oom_kills > 0 && value_of(&memory, "oom") > 0,
+            processes_refused: value_of(&text_of(self.pids_events.as_ref()), "max"),
+        }
+    }
+
+    pub fn kill(&self) {
+        use std::io::Write;
+        if let Some(mut file) = self.kill.as_ref() {
+            // Before Linux 5.14 there is no such file; the pidfd kills in any case.
+            let _ = file.write_all(b"1");
+        }
+    }
+}
+
+fn directory(path: &Path) -> io::Result<CgroupEntry> {
+    let file = File::open(path).map_err(|error| about(path, "cannot open", &error))?;
+    Ok(CgroupEntry { v2_directory: Some(OwnedFd::from(file)), v1_tasks: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_groups_can_be_used() {
+        let good =
+            Look { writable: true, has_controllers: true, hands_out: true, processes: 3, is_mount: false };
+        let closed = Look { hands_out: false, ..good.clone() };
+        assert_eq!(decide(&good, true), Some(Step::Ready));
+        assert_eq!(decide(&Look { writable: false, ..good.clone() }, true), None);
+        assert_eq!(decide(&Look { has_controllers: false, ..good }, true), None);
+        // Others live in it: it cannot hand out controllers, and they are not ours to move.
+        assert_eq!(decide(&closed, true), None);
+        assert_eq!(decide(&Look { processes: 1, ..closed.clone() }, true), Some(Step::MoveAside));
+        assert_eq!(decide(&Look { processes: 1, ..closed.clone() }, false), None);
+        assert_eq!(decide(&Look { processes: 0, ..closed.clone() }, false), Some(Step::Enable));
+        assert_eq!(decide(&Look { is_mount: true, ..closed }, false), Some(Step::Enable));
+    }
+}
