@@ -148,19 +148,33 @@ impl Launch {
     }
 }
 
-/// `program` as a command of `user`. Programs of this build are copied to a
-/// directory every user can enter, since a checkout often lies below a private home.
-pub fn as_user(user: User, program: &Path) -> Command {
+/// One of the project's binaries, where `user` can execute it: a checkout often lies
+/// below a private home, so an ordinary user gets a copy.
+pub fn program_of(user: User, name: &str) -> PathBuf {
     match user {
-        User::Caller => Command::new(program),
-        User::Ordinary => {
-            use std::os::unix::process::CommandExt;
-            let mut command = Command::new(public_copies().join(program.file_name().unwrap_or_default()));
-            // `uid`/`gid` of std also clear the supplementary groups when root calls them.
-            command.uid(ORDINARY.0).gid(ORDINARY.1).current_dir("/tmp");
-            command
-        }
+        User::Caller => crate::bin(name),
+        User::Ordinary => public_copies().join(name),
     }
+}
+
+/// One of the project's binaries as a command of `user`.
+pub fn as_user(user: User, program: &Path) -> Command {
+    let name = program.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    becoming(user, Command::new(program_of(user, name)))
+}
+
+/// A program of the system (found by PATH) as a command of `user`.
+pub fn system_command(user: User, program: &str) -> Command {
+    becoming(user, Command::new(program))
+}
+
+fn becoming(user: User, mut command: Command) -> Command {
+    use std::os::unix::process::CommandExt;
+    if user == User::Ordinary {
+        // `uid`/`gid` of std also clear the supplementary groups when root calls them.
+        command.uid(ORDINARY.0).gid(ORDINARY.1).current_dir("/tmp");
+    }
+    command
 }
 
 /// A directory with copies of both binaries that every user can execute.

@@ -2,10 +2,10 @@
 //! clear message, exit 2, and nothing changed.
 #![allow(missing_docs)]
 
-use integration::run::{as_user, finish, users, Finished, Launch, User, ORDINARY};
+use integration::run::{as_user, finish, system_command, users, Finished, Launch, User};
 use integration::setting::{wide_policy, Setting};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const HELLO: &str = "print 'ran'\n";
@@ -134,7 +134,7 @@ fn closed_standard_streams_do_no_harm() {
             let mut words = vec![launch.get_program().to_string_lossy().into_owned()];
             words.extend(launch.get_args().map(|a| a.to_string_lossy().into_owned()));
             let line = words.iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(" ");
-            let mut shell = shell_of(user);
+            let mut shell = system_command(user, "/bin/sh");
             shell.arg("-c").arg(format!("exec {line} {closed}"));
             shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             finish(shell, Duration::from_secs(20)).expect_code(0);
@@ -143,15 +143,6 @@ fn closed_standard_streams_do_no_harm() {
             std::fs::remove_file(made).expect("removable");
         }
     }
-}
-
-fn shell_of(user: User) -> Command {
-    use std::os::unix::process::CommandExt;
-    let mut shell = Command::new("/bin/sh");
-    if user == User::Ordinary {
-        shell.uid(ORDINARY.0).gid(ORDINARY.1).current_dir("/tmp");
-    }
-    shell
 }
 
 #[test]

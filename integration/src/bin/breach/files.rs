@@ -165,10 +165,10 @@ fn set_attribute(_: &Given) -> Outcome {
     let (name, key) = (path("own"), path("user.breach"));
     Outcome::of(call(SYS_setxattr, &[text(&name), text(&key), address(b"x"), 1, 0]))
 }
-fn get_attribute(_: &Given) -> Outcome {
-    let (name, key) = (path("own"), path("user.given"));
-    let mut buffer = [0u8; 16];
-    Outcome::of(call(SYS_getxattr, &[text(&name), text(&key), address_mut(&mut buffer), 16]))
+fn list_attributes(_: &Given) -> Outcome {
+    let name = path("own");
+    let mut buffer = [0u8; 256];
+    Outcome::of(call(SYS_listxattr, &[text(&name), address_mut(&mut buffer), 256]))
 }
 fn stat_outside(given: &Given) -> Outcome {
     let name = path(given.text("outside"));
@@ -199,8 +199,7 @@ fn name_to_handle(_: &Given) -> Outcome {
     let mut handle = [0u32; 40];
     handle[0] = 128;
     let mut mount = 0i32;
-    let arguments =
-        [AT_FDCWD as i64, text(&name), address_mut(&mut handle), address_mut(&mut mount), 0];
+    let arguments = [AT_FDCWD as i64, text(&name), address_mut(&mut handle), address_mut(&mut mount), 0];
     Outcome::of(call(SYS_name_to_handle_at, &arguments))
 }
 fn statfs(_: &Given) -> Outcome {
@@ -243,7 +242,9 @@ fn unlink_own(given: &Given) -> Outcome {
 }
 fn list_vessel(given: &Given) -> Outcome {
     let mut buffer = [0u8; 2048];
-    Outcome::when(call(SYS_getdents64, &[given.number("vessel_fd"), address_mut(&mut buffer), 2048]), |n| n > 0)
+    Outcome::when(call(SYS_getdents64, &[given.number("vessel_fd"), address_mut(&mut buffer), 2048]), |n| {
+        n > 0
+    })
 }
 
 /// The attempts of this class.
@@ -262,7 +263,12 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "dev-urandom", class: "files", run: dev_urandom, twin: Twin::Inside(own_file) },
     Attempt { name: "root-directory", class: "files", run: root_directory, twin: Twin::Inside(list_vessel) },
     Attempt { name: "through-symlink", class: "files", run: through_symlink, twin: Twin::Inside(own_file) },
-    Attempt { name: "symlink-nofollow", class: "files", run: through_symlink_nofollow, twin: Twin::Inside(own_file) },
+    Attempt {
+        name: "symlink-nofollow",
+        class: "files",
+        run: through_symlink_nofollow,
+        twin: Twin::Inside(own_file),
+    },
     Attempt { name: "cwd-relative-open", class: "files", run: relative_to_cwd, twin: Twin::Outside },
     Attempt { name: "plain-open", class: "files", run: plain_open, twin: Twin::Outside },
     Attempt { name: "creat", class: "files", run: creat, twin: Twin::Outside },
@@ -285,7 +291,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "chown-own", class: "files", run: chown_own, twin: Twin::Outside },
     Attempt { name: "utimes", class: "files", run: utimes, twin: Twin::Outside },
     Attempt { name: "set-attribute", class: "files", run: set_attribute, twin: Twin::Outside },
-    Attempt { name: "get-attribute", class: "files", run: get_attribute, twin: Twin::Outside },
+    Attempt { name: "list-attributes", class: "files", run: list_attributes, twin: Twin::Outside },
     Attempt { name: "stat-outside", class: "files", run: stat_outside, twin: Twin::Inside(stat_vessel) },
     Attempt { name: "access-outside", class: "files", run: access_outside, twin: Twin::Outside },
     Attempt { name: "chdir-outside", class: "files", run: chdir_outside, twin: Twin::Outside },

@@ -18,9 +18,16 @@ mod sys;
 use attempt::{Attempt, Given, Outcome, Twin};
 
 fn attempts() -> impl Iterator<Item = &'static Attempt> {
-    [files::ATTEMPTS, processes::ATTEMPTS, network::ATTEMPTS, kernel::ATTEMPTS, kernel::FOREIGN, resources::ATTEMPTS]
-        .into_iter()
-        .flatten()
+    [
+        files::ATTEMPTS,
+        processes::ATTEMPTS,
+        network::ATTEMPTS,
+        kernel::ATTEMPTS,
+        kernel::FOREIGN,
+        resources::ATTEMPTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn main() {

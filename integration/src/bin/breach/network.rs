@@ -49,7 +49,11 @@ fn sctp(_: &Given) -> Outcome {
     opened(AF_INET, SOCK_STREAM, 132)
 }
 fn ping(_: &Given) -> Outcome {
-    opened(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+    match opened(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) {
+        // The host's ping_group_range says who may; that is the kernel's own judgement.
+        Outcome::Refused(EACCES) => Outcome::Reached("judged by group".into()),
+        other => other,
+    }
 }
 fn raw(_: &Given) -> Outcome {
     opened(AF_INET, SOCK_RAW, IPPROTO_ICMP)
@@ -127,25 +131,19 @@ fn send_message_udp(given: &Given) -> Outcome {
     let to = loopback(given.number("udp_port"));
     let buffer = [address(b"breach") as u64, 6];
     let header = message(&to, &buffer);
-    Outcome::of(
-        socket(AF_INET, SOCK_DGRAM, 0).and_then(|s| call(SYS_sendmsg, &[s, address(&header), 0])),
-    )
+    Outcome::of(socket(AF_INET, SOCK_DGRAM, 0).and_then(|s| call(SYS_sendmsg, &[s, address(&header), 0])))
 }
 fn send_messages_udp(given: &Given) -> Outcome {
     let to = loopback(given.number("udp_port"));
     let buffer = [address(b"breach") as u64, 6];
     let header = message(&to, &buffer);
-    let vector: [u64; 8] =
-        [header[0], header[1], header[2], header[3], header[4], header[5], header[6], 0];
-    Outcome::of(
-        socket(AF_INET, SOCK_DGRAM, 0).and_then(|s| call(SYS_sendmmsg, &[s, address(&vector), 1, 0])),
-    )
+    let vector: [u64; 8] = [header[0], header[1], header[2], header[3], header[4], header[5], header[6], 0];
+    Outcome::of(socket(AF_INET, SOCK_DGRAM, 0).and_then(|s| call(SYS_sendmmsg, &[s, address(&vector), 1, 0])))
 }
 fn fast_open_sendto(given: &Given) -> Outcome {
     let to = loopback(given.number("tcp_port"));
-    let sent = socket(AF_INET, SOCK_STREAM, 0).and_then(|s| {
-        call(SYS_sendto, &[s, address(b"breach"), 6, MSG_FASTOPEN as i64, address(&to), 16])
-    });
+    let sent = socket(AF_INET, SOCK_STREAM, 0)
+        .and_then(|s| call(SYS_sendto, &[s, address(b"breach"), 6, MSG_FASTOPEN as i64, address(&to), 16]));
     Outcome::of(sent)
 }
 fn fast_open_sendmsg(given: &Given) -> Outcome {
@@ -174,10 +172,7 @@ fn channel_pass_descriptor(_: &Given) -> Outcome {
 }
 fn channel_option(_: &Given) -> Outcome {
     let size = 4096i32;
-    judged_by_argument(call(
-        SYS_setsockopt,
-        &[3, SOL_SOCKET as i64, SO_SNDBUF as i64, address(&size), 4],
-    ))
+    judged_by_argument(call(SYS_setsockopt, &[3, SOL_SOCKET as i64, SO_SNDBUF as i64, address(&size), 4]))
 }
 fn channel_shutdown(_: &Given) -> Outcome {
     judged_by_argument(call(SYS_shutdown, &[3, 2]))
@@ -185,13 +180,8 @@ fn channel_shutdown(_: &Given) -> Outcome {
 fn channel_peer(_: &Given) -> Outcome {
     let mut credentials = [0u32; 3];
     let mut length = 12u32;
-    let arguments = [
-        3,
-        SOL_SOCKET as i64,
-        SO_PEERCRED as i64,
-        address_mut(&mut credentials),
-        address_mut(&mut length),
-    ];
+    let arguments =
+        [3, SOL_SOCKET as i64, SO_PEERCRED as i64, address_mut(&mut credentials), address_mut(&mut length)];
     judged_by_argument(call(SYS_getsockopt, &arguments))
 }
 /// Outside there is no channel at 3: any answer but a kill shows that the call works there.
@@ -248,7 +238,7 @@ attempts! {
     "socket-udplite" udplite Twin::Outside;
     "socket-mptcp" mptcp Twin::Outside;
     "socket-sctp" sctp Twin::Outside;
-    "socket-ping" ping Twin::OutsideAsRoot;
+    "socket-ping" ping Twin::Outside;
     "socket-raw" raw Twin::OutsideAsRoot;
     "socket-packet" packet Twin::OutsideAsRoot;
     "socket-unix" unix_stream Twin::Outside;
