@@ -1,3 +1,6 @@
 //! The Repy API: one table of calls, and the engines behind them.
 
+pub mod error;
+pub mod file;
+pub mod files;
 pub mod names;
