@@ -2,6 +2,13 @@
 //!
 //! The machine itself handles ints, floats and sequences where no surprise is
 //! possible and comes here for all the rest.
+//!
+//! Divided like this. `vm` has: truth, all comparisons and `in` (`vm/compare.rs`), items and
+//! slices of str, list, tuple, dict (`vm/access.rs`), iteration over anything (`vm/iterate.rs`: natives
+//! use `vm.iterate(value)?` and `vm.next(&mut iteration)?`), attributes, calls, classes,
+//! `raise`, `print`. Here are: [`binary`] and [`unary`] for everything but the int and float fast
+//! paths (so also int overflow to long, long, float `**`, complex, `str %`, `*` and `+` of
+//! sequences, set operators), [`repr`] and [`to_str`], methods, getters, constructors.
 
 use crate::heap::{Builtin, Value};
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
