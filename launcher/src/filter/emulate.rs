@@ -21,9 +21,9 @@ impl CallData {
         match offset {
             0 => Some(self.number),
             4 => Some(self.architecture),
-            16..=60 if offset % 4 == 0 => {
+            16..=60 if offset.is_multiple_of(4) => {
                 let index = (offset as usize - 16) / 8;
-                let shift = if offset % 8 == 0 { 0 } else { 32 };
+                let shift = if offset.is_multiple_of(8) { 0 } else { 32 };
                 Some((self.arguments[index] >> shift) as u32)
             }
             _ => None,

@@ -1,0 +1,110 @@
+//! The limits of one process (`setrlimit`) and of its control group.
+
+use super::demand::Demand;
+use super::Refusal;
+
+/// Descriptors the interpreter has apart from files and sockets of the
+/// program: 0-6 of the contract, its event loop, and room to spare.
+pub const FIXED_DESCRIPTORS: u64 = 16;
+
+/// The lowest number for the descriptor of the interpreter's file. It must be
+/// at or above the limit of open files, so that nothing can be put there after
+/// exec closed it.
+pub const LOWEST_EXEC_DESCRIPTOR: u64 = 64;
+
+/// Address space granted beyond twice the memory limit: the binary, stacks,
+/// and arrays that are moved while they grow. The control group, not this
+/// limit, is what counts memory.
+const ADDRESS_SPACE_SLACK: u64 = 256 << 20;
+
+/// The stack of the interpreter's one thread.
+const STACK: u64 = 8 << 20;
+
+/// One limit of `setrlimit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessLimit {
+    /// `RLIMIT_*`.
+    pub resource: u32,
+    /// Its name in the shell's and the kernel's documentation.
+    pub name: &'static str,
+    /// Soft and hard limit.
+    pub value: u64,
+    /// The resource of the policy it backs, if any.
+    pub from: &'static str,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// How many descriptors the policy lets the interpreter have.
+pub(super) fn open_files(demand: &Demand, max_accepted: u32) -> u64 {
+    let accepted = if demand.accept.value { max_accepted } else { 0 };
+    let sum = [demand.filesopened.value, demand.insockets.value, demand.outsockets.value, accepted];
+    sum.into_iter().map(u64::from).sum::<u64>() + FIXED_DESCRIPTORS
+}
+
+/// The limits of the interpreter's process, in the order they are set.
+pub(super) fn process_limits(demand: &Demand, max_accepted: u32) -> Vec<ProcessLimit> {
+    let address_space = demand.memory.value.saturating_mul(2).saturating_add(ADDRESS_SPACE_SLACK);
+    let row = |resource, name, value, from, line| ProcessLimit { resource, name, value, from, line };
+    vec![
+        row(libc::RLIMIT_AS, "AS", address_space, "memory", demand.memory.line),
+        row(libc::RLIMIT_FSIZE, "FSIZE", demand.diskused.value, "diskused", demand.diskused.line),
+        row(
+            libc::RLIMIT_NOFILE,
+            "NOFILE",
+            open_files(demand, max_accepted),
+            "filesopened, insockets, outsockets",
+            demand.filesopened.line,
+        ),
+        row(libc::RLIMIT_NPROC, "NPROC", 1, "", 0),
+        row(libc::RLIMIT_STACK, "STACK", STACK, "", 0),
+        row(libc::RLIMIT_CORE, "CORE", 0, "", 0),
+        row(libc::RLIMIT_MEMLOCK, "MEMLOCK", 0, "", 0),
+        row(libc::RLIMIT_MSGQUEUE, "MSGQUEUE", 0, "", 0),
+        row(libc::RLIMIT_RTPRIO, "RTPRIO", 0, "", 0),
+        row(libc::RLIMIT_NICE, "NICE", 0, "", 0),
+    ]
+}
+
+/// The limits of the control group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// `memory.max`, in bytes; no swap.
+    pub memory: u64,
+    /// Processor time per period, in microseconds.
+    pub cpu_quota: u64,
+    /// The period, in microseconds.
+    pub cpu_period: u64,
+    /// Processes and threads.
+    pub processes: u64,
+}
+
+/// The shortest quota and the longest period the kernel takes, microseconds.
+const SHORTEST_QUOTA: f64 = 1_000.0;
+const SHORTEST_PERIOD: f64 = 10_000.0;
+const LONGEST_PERIOD: f64 = 1_000_000.0;
+
+/// The limits of the control group. The period is as short as the kernel
+/// takes, down to 10 ms, so that a throttled program stalls briefly.
+pub(super) fn group_limits(demand: &Demand) -> Result<GroupLimits, Refusal> {
+    let share = demand.cpu.value;
+    let period = (SHORTEST_QUOTA / share).ceil().max(SHORTEST_PERIOD);
+    // Also false for a share that is not a number.
+    if !(period <= LONGEST_PERIOD && share > 0.0) {
+        return Err(Refusal {
+            layer: None,
+            reason: format!(
+                "line {}: a cpu share of {share} cannot be held: the kernel takes at least .001",
+                demand.cpu.line
+            ),
+            remedy: "write 'resource cpu .001' or more".to_owned(),
+        });
+    }
+    let quota = (share * period).round().max(SHORTEST_QUOTA);
+    Ok(GroupLimits {
+        memory: demand.memory.value,
+        cpu_quota: quota as u64,
+        cpu_period: period as u64,
+        processes: 1,
+    })
+}
