@@ -4,6 +4,7 @@
 pub mod api;
 pub mod builtins;
 pub mod compile;
+pub mod events;
 pub mod heap;
 pub mod host;
 pub mod meter;

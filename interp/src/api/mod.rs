@@ -3,4 +3,5 @@
 pub mod error;
 pub mod file;
 pub mod files;
+pub mod locks;
 pub mod names;

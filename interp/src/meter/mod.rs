@@ -102,7 +102,7 @@ pub struct Used {
 }
 
 /// A thread of the virtual machine, as the gates name it.
-pub type Waiter = u32;
+pub type Waiter = u64;
 
 /// A rate whose limit is 0: the text of the exception the program sees.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,5 @@
+//! Events: what happens when.
+
+mod deadlines;
+
+pub use deadlines::{Deadlines, Key};
