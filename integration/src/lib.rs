@@ -4,6 +4,7 @@
 //! and a finished process, as a shell script would.
 #![deny(unsafe_code)]
 
+pub mod network;
 pub mod outside;
 pub mod run;
 pub mod scratch;
