@@ -1,0 +1,10 @@
+#!/bin/sh
+# Prints the benchmark tables. Every table gives ratios taken in one run; on a
+# shared machine only these mean something.
+set -eu
+bin=${REPY_BIN_DIR:?run this through: make bench}
+echo "## Start to exit of example 1.1"
+"$bin/bench_start" "${BENCH_ROUNDS:-100}"
+echo
+echo "## Language"
+"$bin/bench_lang"
