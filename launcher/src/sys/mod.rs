@@ -8,6 +8,7 @@
 pub mod descriptor;
 pub mod landlock;
 pub mod mount;
+pub mod pidfd;
 pub mod process;
 pub mod shared;
 
