@@ -10,6 +10,8 @@
 //! paths (so also int overflow to long, long, float `**`, complex, `str %`, `*` and `+` of
 //! sequences, set operators), [`repr`] and [`to_str`], methods, getters, constructors.
 
+pub mod kernel;
+
 use crate::heap::{Builtin, Value};
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 use crate::vm::native::{value, Getter, NativeDef, NativeFn, NativeReturn};
