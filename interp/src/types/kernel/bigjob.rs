@@ -80,7 +80,8 @@ pub fn divide<'a>(fuel: &'a Fuel, a: UBig, b: UBig) -> Boxed<'a, (UBig, UBig)> {
         let mut quotient_blocks = Vec::new();
         let mut remainder = UBig::ZERO;
         for piece in numerator.to_chunks(block).into_vec().into_iter().rev() {
-            let (quotient, rest) = divide_two_by_one(fuel, (remainder << block) + piece, &divisor, block).await;
+            let (quotient, rest) =
+                divide_two_by_one(fuel, (remainder << block) + piece, &divisor, block).await;
             quotient_blocks.push(quotient);
             remainder = rest;
         }

@@ -1,6 +1,6 @@
 //! Complex numbers.
 use super::error::{Fault, Outcome};
-use super::float::{self, double_to_text, Layout};
+use super::float::{double_to_text, Layout};
 
 /// Real and imaginary part.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,11 +72,8 @@ pub fn modulo(a: Complex, b: Complex) -> Outcome<Complex> {
 /// `a ** b`
 pub fn power(a: Complex, b: Complex) -> Outcome<Complex> {
     let whole = b.real as i64;
-    let result = if b.imag == 0.0 && b.real == whole as f64 {
-        integer_power(a, whole)?
-    } else {
-        general_power(a, b)?
-    };
+    let result =
+        if b.imag == 0.0 && b.real == whole as f64 { integer_power(a, whole)? } else { general_power(a, b)? };
     if result.real.is_infinite() || result.imag.is_infinite() {
         return Err(Fault::overflow("complex exponentiation"));
     }
@@ -207,14 +204,14 @@ pub fn parse(text: &[u8]) -> Outcome<Complex> {
 }
 
 /// The longest float at the start of a text, and what follows it.
-fn leading_number(text: &[u8]) -> (Option<f64>, &[u8]) {
+pub(super) fn leading_number(text: &[u8]) -> (Option<f64>, &[u8]) {
     let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let lower = text[sign..].iter().take(8).map(u8::to_ascii_lowercase).collect::<Vec<_>>();
     let mut end = sign;
     for word in [&b"infinity"[..], b"inf", b"nan"] {
         if lower.starts_with(word) {
             end = sign + word.len();
-            return (float::parse(&text[..end]).ok(), &text[end..]);
+            return (std::str::from_utf8(&text[..end]).ok().and_then(|text| text.parse().ok()), &text[end..]);
         }
     }
     let digits = |from: usize| text[from..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -237,5 +234,5 @@ fn leading_number(text: &[u8]) -> (Option<f64>, &[u8]) {
             end += 1 + signed + exponent;
         }
     }
-    (float::parse(&text[..end]).ok(), &text[end..])
+    (std::str::from_utf8(&text[..end]).ok().and_then(|text| text.parse().ok()), &text[end..])
 }

@@ -57,7 +57,9 @@ pub struct Layout {
 
 fn push_exponent(out: &mut Vec<u8>, exponent: i32, upper: bool) {
     out.push(if upper { b'E' } else { b'e' });
-    out.extend_from_slice(format!("{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()).as_bytes());
+    out.extend_from_slice(
+        format!("{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()).as_bytes(),
+    );
 }
 
 /// Text of `value` with its `-` sign if it has one (never a `+`).
@@ -165,8 +167,14 @@ pub fn to_str(value: f64) -> Vec<u8> {
 pub fn parse(text: &[u8]) -> Outcome<f64> {
     let trimmed = text.trim_ascii_vertical();
     let bad = || {
-        let shown = String::from_utf8_lossy(&trimmed[..trimmed.len().min(200)]).into_owned();
-        Fault::value(format!("could not convert string to float: {shown}"))
+        // The words depend on whether a number stands at the start.
+        let start = text.iter().position(|&b| !is_space(b)).unwrap_or(text.len());
+        let shown = String::from_utf8_lossy(&text[start..text.len().min(start + 200)]).into_owned();
+        let words = match super::complex::leading_number(trimmed).0 {
+            Some(_) => "invalid literal for float()",
+            _ => "could not convert string to float",
+        };
+        Fault::value(format!("{words}: {shown}"))
     };
     if trimmed.is_empty() {
         return Err(bad());
@@ -175,7 +183,8 @@ pub fn parse(text: &[u8]) -> Outcome<f64> {
         return Err(Fault::value("null byte in argument for float()"));
     }
     let body = trimmed.strip_prefix(b"+").or_else(|| trimmed.strip_prefix(b"-")).unwrap_or(trimmed);
-    let starts_well = body.first().is_some_and(|&b| b.is_ascii_digit() || b == b'.' || b.is_ascii_alphabetic());
+    let starts_well =
+        body.first().is_some_and(|&b| b.is_ascii_digit() || b == b'.' || b.is_ascii_alphabetic());
     if !starts_well {
         return Err(bad());
     }
@@ -330,7 +339,11 @@ pub fn round(value: f64, digits: i64) -> Outcome<f64> {
     if digits < -308 {
         return Ok(0.0 * value);
     }
-    let rounded = if digits > 0 { round_fraction(value, digits as usize) } else { round_whole(value, -digits as usize) };
+    let rounded = if digits > 0 {
+        round_fraction(value, digits as usize)
+    } else {
+        round_whole(value, -digits as usize)
+    };
     if rounded.is_infinite() {
         return Err(Fault::overflow("rounded value too large to represent"));
     }
@@ -342,7 +355,8 @@ fn fraction_bits(value: f64) -> i32 {
     let bits = value.to_bits();
     let exponent = ((bits >> 52) & 0x7ff) as i32;
     let mantissa = bits & 0x000f_ffff_ffff_ffff;
-    let (mantissa, exponent) = if exponent == 0 { (mantissa, -1074) } else { (mantissa | 1 << 52, exponent - 1075) };
+    let (mantissa, exponent) =
+        if exponent == 0 { (mantissa, -1074) } else { (mantissa | 1 << 52, exponent - 1075) };
     -(exponent + mantissa.trailing_zeros() as i32)
 }
 

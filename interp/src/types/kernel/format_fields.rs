@@ -138,7 +138,8 @@ fn number(text: &[u8]) -> Outcome<Option<usize>> {
 /// Cuts the field name `format[range]` into its first part and steps.
 pub fn steps(format: &[u8], range: (usize, usize)) -> Outcome<(First, Vec<Step>)> {
     let (start, end) = range;
-    let mut at = format[start..end].iter().position(|b| matches!(b, b'.' | b'[')).map_or(end, |at| start + at);
+    let mut at =
+        format[start..end].iter().position(|b| matches!(b, b'.' | b'[')).map_or(end, |at| start + at);
     let first = match number(&format[start..at])? {
         Some(index) => First::Index(index),
         None if at == start => First::Automatic,
@@ -148,7 +149,8 @@ pub fn steps(format: &[u8], range: (usize, usize)) -> Outcome<(First, Vec<Step>)
     while at < end {
         if format[at] == b'.' {
             let begin = at + 1;
-            at = format[begin..end].iter().position(|b| matches!(b, b'.' | b'[')).map_or(end, |to| begin + to);
+            at =
+                format[begin..end].iter().position(|b| matches!(b, b'.' | b'[')).map_or(end, |to| begin + to);
             if at == begin {
                 return Err(Fault::value("Empty attribute in format string"));
             }

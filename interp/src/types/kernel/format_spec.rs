@@ -41,8 +41,16 @@ fn digits(text: &[u8], at: &mut usize) -> Outcome<Option<usize>> {
 /// Reads a specification.
 pub fn parse(text: &[u8]) -> Outcome<Spec> {
     let is_align = |b: Option<&u8>| b.copied().filter(|b| matches!(b, b'<' | b'>' | b'=' | b'^'));
-    let mut spec =
-        Spec { fill: 0, align: None, sign: None, alternate: false, width: None, thousands: false, precision: None, kind: None };
+    let mut spec = Spec {
+        fill: 0,
+        align: None,
+        sign: None,
+        alternate: false,
+        width: None,
+        thousands: false,
+        precision: None,
+        kind: None,
+    };
     let mut at = 0;
     if let Some(align) = is_align(text.get(1)) {
         spec.fill = text[0];
@@ -101,6 +109,9 @@ fn unknown(kind: u8, type_name: &str) -> Fault {
 
 /// `format(text, spec)` for a string.
 pub fn format_text(text: &[u8], spec: &Spec, limit: usize) -> Outcome<Vec<u8>> {
+    if spec.thousands && spec.kind.is_none() {
+        return Err(Fault::value("Cannot specify ',' with 's'."));
+    }
     if let Some(kind) = spec.kind.filter(|&kind| kind != b's') {
         return Err(unknown(kind, "str"));
     }
@@ -192,7 +203,13 @@ fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> O
 }
 
 /// `format(value, spec)` for an integer. `decimal` is the magnitude's decimal text if the caller has it already.
-pub fn format_integer(value: &IBig, spec: &Spec, is_long: bool, decimal: Option<&[u8]>, limit: usize) -> Outcome<Vec<u8>> {
+pub fn format_integer(
+    value: &IBig,
+    spec: &Spec,
+    is_long: bool,
+    decimal: Option<&[u8]>,
+    limit: usize,
+) -> Outcome<Vec<u8>> {
     let type_name = if is_long { "long" } else { "int" };
     let kind = spec.kind.unwrap_or(b'd');
     if matches!(kind, b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'%') {
@@ -231,9 +248,6 @@ pub fn format_integer(value: &IBig, spec: &Spec, is_long: bool, decimal: Option<
 
 /// `format(value, spec)` for a float (or an integer asked for in a float's style).
 pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> Outcome<Vec<u8>> {
-    if spec.alternate {
-        return Err(Fault::value("Alternate form (#) not allowed in float format specifier"));
-    }
     let (code, default, add_dot_zero) = match spec.kind {
         None => (b'g', 12, true),
         Some(b'n') => (b'g', 6, false),
@@ -241,6 +255,9 @@ pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> O
         Some(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G')) => (kind, 6, false),
         Some(kind) => return Err(unknown(kind, type_name)),
     };
+    if spec.alternate {
+        return Err(Fault::value("Alternate form (#) not allowed in float format specifier"));
+    }
     let value = if spec.kind == Some(b'%') { value * 100.0 } else { value };
     let precision = spec.precision.unwrap_or(default);
     if precision > limit {
@@ -260,15 +277,6 @@ pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> O
 
 /// `format(value, spec)` for a complex number.
 pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcome<Vec<u8>> {
-    if spec.fill == b'0' {
-        return Err(Fault::value("Zero padding is not allowed in complex format specifier"));
-    }
-    if spec.align == Some(b'=') {
-        return Err(Fault::value("'=' alignment flag is not allowed in complex format specifier"));
-    }
-    if spec.alternate {
-        return Err(Fault::value("Alternate form (#) not allowed in complex format specifier"));
-    }
     let plain = spec.kind.is_none();
     let (code, default) = match spec.kind {
         None => (b'g', 12),
@@ -276,13 +284,23 @@ pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcom
         Some(kind @ (b'e' | b'E' | b'f' | b'F' | b'g' | b'G')) => (kind, 6),
         Some(kind) => return Err(unknown(kind, "complex")),
     };
+    if spec.alternate {
+        return Err(Fault::value("Alternate form (#) not allowed in complex format specifier"));
+    }
+    if spec.fill == b'0' {
+        return Err(Fault::value("Zero padding is not allowed in complex format specifier"));
+    }
+    if spec.align == Some(b'=') {
+        return Err(Fault::value("'=' alignment flag is not allowed in complex format specifier"));
+    }
     let precision = spec.precision.unwrap_or(default);
     if precision > limit {
         return Err(Fault::memory());
     }
     let piece = |value: f64, sign: Option<u8>| {
         let text = double_to_text(value, Layout { code, precision, alternate: false, add_dot_zero: false });
-        let inner = Spec { sign, width: None, align: None, fill: 0, kind: None, precision: None, ..spec.clone() };
+        let inner =
+            Spec { sign, width: None, align: None, fill: 0, kind: None, precision: None, ..spec.clone() };
         let negative = text[0] == b'-';
         let body = &text[usize::from(negative)..];
         let whole = body.iter().take_while(|b| b.is_ascii_digit()).count();

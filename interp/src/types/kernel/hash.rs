@@ -53,7 +53,9 @@ pub fn text(seed: u64, value: &[u8]) -> u64 {
     let mut state = seed ^ (value.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut chunks = value.chunks_exact(8);
     for chunk in &mut chunks {
-        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
+        let word = u64::from_le_bytes([
+            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+        ]);
         state = fold(state ^ word, 0xa076_1d64_78bd_642f);
     }
     let mut last = 0u64;

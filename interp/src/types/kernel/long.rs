@@ -235,19 +235,21 @@ pub struct Literal {
 
 /// Splits the text of `int(text, base)` or `long(text, base)`. `base` is 0 or 2 to 36.
 pub fn scan(text: &[u8], base: i64, name: &str) -> Outcome<Literal> {
-    if base != 0 && !(2..=36).contains(&base) {
-        return Err(Fault::value(format!("{name}() base must be >= 2 and <= 36")));
-    }
-    let bad = || {
-        let shown = super::strrepr::repr(&text[..text.len().min(200)]);
+    let bad = |base: i64| {
+        // `int()` shows the text from its first character that is no space, `long()` all of it.
+        let start =
+            if name == "int" { text.iter().take_while(|&&b| super::float::is_space(b)).count() } else { 0 };
+        let shown = super::strrepr::repr(&text[start..text.len().min(start + 200)]);
         Fault::value(format!(
             "invalid literal for {name}() with base {base}: {}",
             String::from_utf8_lossy(&shown)
         ))
     };
     if text.contains(&0) {
-        // Only the part in front of the zero byte is shown when no base was given.
-        return Err(bad());
+        return Err(bad(base));
+    }
+    if base != 0 && !(2..=36).contains(&base) {
+        return Err(Fault::value(format!("{name}() base must be >= 2 and <= 36, or 0")));
     }
     let is_space = super::float::is_space;
     let mut rest = text;
@@ -266,6 +268,7 @@ pub fn scan(text: &[u8], base: i64, name: &str) -> Outcome<Literal> {
         rest = tail;
     }
     skip(&mut rest);
+    let given = base;
     let (base, rest) = strip_prefix(base, rest);
     let count = rest.iter().take_while(|&&b| (b as char).to_digit(base).is_some()).count();
     let digits = rest[..count].to_vec();
@@ -277,7 +280,8 @@ pub fn scan(text: &[u8], base: i64, name: &str) -> Outcome<Literal> {
     }
     skip(&mut rest);
     if digits.is_empty() || !rest.is_empty() {
-        return Err(bad());
+        // `long()` shows the base it found, `int()` the one it was given.
+        return Err(bad(if name == "long" { i64::from(base) } else { given }));
     }
     Ok(Literal { negative, base, digits })
 }
@@ -296,7 +300,8 @@ fn strip_prefix(base: i64, text: &[u8]) -> (u32, &[u8]) {
             (marked, _) => (marked, &text[2..]),
         };
     }
-    let stripped = i64::from(marked) == base && text.get(2).is_some_and(|&b| (b as char).to_digit(marked).is_some());
+    let stripped =
+        i64::from(marked) == base && text.get(2).is_some_and(|&b| (b as char).to_digit(marked).is_some());
     (base as u32, if stripped { &text[2..] } else { text })
 }
 

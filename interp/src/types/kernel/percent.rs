@@ -144,7 +144,13 @@ pub enum Body<'a> {
 }
 
 /// Digits of an integer for `d i u o x X`, sign included, `precision` applied.
-pub fn integer_text(conversion: u8, alternate: bool, precision: i64, value: &IBig, decimal: Option<&[u8]>) -> Vec<u8> {
+pub fn integer_text(
+    conversion: u8,
+    alternate: bool,
+    precision: i64,
+    value: &IBig,
+    decimal: Option<&[u8]>,
+) -> Vec<u8> {
     let negative = value.sign() == Sign::Negative;
     let magnitude = || value.clone().into_parts().1;
     let mut digits = match conversion {
@@ -172,6 +178,10 @@ pub fn integer_text(conversion: u8, alternate: bool, precision: i64, value: &IBi
 pub fn small_integer_text(conversion: u8, alternate: bool, precision: i64, value: i64) -> Vec<u8> {
     let magnitude = value.unsigned_abs();
     let digits = match conversion {
+        // As C's printf: no digits at all for zero with precision zero.
+        _ if precision == 0 && value == 0 => {
+            (if alternate && conversion == b'o' { "0" } else { "" }).to_owned()
+        }
         b'o' if alternate && magnitude != 0 => format!("0{magnitude:o}"),
         b'o' => format!("{magnitude:o}"),
         b'x' => format!("{magnitude:x}"),
@@ -205,7 +215,14 @@ pub fn float_text(conversion: u8, alternate: bool, precision: i64, value: f64) -
 }
 
 /// Appends the padded value. `width` is -1 when absent; the whole result may take at most `limit` bytes.
-pub fn render(out: &mut Vec<u8>, directive: &Directive, width: i64, left: bool, body: Body<'_>, limit: usize) -> Outcome<()> {
+pub fn render(
+    out: &mut Vec<u8>,
+    directive: &Directive,
+    width: i64,
+    left: bool,
+    body: Body<'_>,
+    limit: usize,
+) -> Outcome<()> {
     let (mut text, number) = match body {
         Body::Text(text) => (text, false),
         Body::Number(text) => (text, true),

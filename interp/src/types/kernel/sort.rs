@@ -239,7 +239,13 @@ impl<L: Less> Sorter<'_, L> {
     }
 
     /// Merges when the first run is the shorter one: it moves to the spare room, output grows from the left.
-    async fn merge_low(&mut self, start: usize, first: usize, second_start: usize, second: usize) -> Result<(), L::Error> {
+    async fn merge_low(
+        &mut self,
+        start: usize,
+        first: usize,
+        second_start: usize,
+        second: usize,
+    ) -> Result<(), L::Error> {
         self.spare.clear();
         self.spare.extend_from_slice(&self.list[start..start + first]);
         let (mut to, mut a, mut b) = (start, 0usize, second_start);
@@ -336,7 +342,13 @@ impl<L: Less> Sorter<'_, L> {
     }
 
     /// Merges when the second run is the shorter one: it moves to the spare room, output grows from the right.
-    async fn merge_high(&mut self, start: usize, first: usize, second_start: usize, second: usize) -> Result<(), L::Error> {
+    async fn merge_high(
+        &mut self,
+        start: usize,
+        first: usize,
+        second_start: usize,
+        second: usize,
+    ) -> Result<(), L::Error> {
         self.spare.clear();
         self.spare.extend_from_slice(&self.list[second_start..second_start + second]);
         // Ends are exclusive: the next output goes to `to - 1`.

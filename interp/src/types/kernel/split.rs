@@ -94,7 +94,8 @@ pub fn split_lines(text: &[u8], keep: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut start = 0;
     while start < text.len() {
-        let end = text[start..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(text.len(), |at| start + at);
+        let end =
+            text[start..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(text.len(), |at| start + at);
         let next = match text.get(end..) {
             Some([b'\r', b'\n', ..]) => end + 2,
             Some([_, ..]) => end + 1,
@@ -109,10 +110,13 @@ pub fn split_lines(text: &[u8], keep: bool) -> Vec<Piece> {
 /// `text.replace(old, new, most)`; `None` when nothing changes. The result is at most `limit` bytes.
 pub fn replace(text: &[u8], old: &[u8], new: &[u8], most: usize, limit: usize) -> Outcome<Option<Vec<u8>>> {
     let count = if old.is_empty() { (text.len() + 1).min(most) } else { search::count(text, old, most) };
-    if count == 0 || (old.is_empty() && new.is_empty()) {
+    // 2.7's own oddity: with a limit, nothing is put into an empty text.
+    let odd = old.is_empty() && text.is_empty() && most != usize::MAX;
+    if count == 0 || odd || (old.is_empty() && new.is_empty()) {
         return Ok(None);
     }
-    let grown = new.len().checked_mul(count).and_then(|added| added.checked_add(text.len() - old.len() * count));
+    let grown =
+        new.len().checked_mul(count).and_then(|added| added.checked_add(text.len() - old.len() * count));
     let size = grown.filter(|&size| size <= limit).ok_or_else(Fault::memory)?;
     if let ([from], [to]) = (old, new) {
         if count < most {

@@ -3,10 +3,26 @@ use super::{oracle, shown, Dice};
 
 fn texts() -> Vec<Vec<u8>> {
     let mut dice = Dice(606);
-    let mut out: Vec<Vec<u8>> = ["", "a", "abc", "  a b  c ", "aXbXcX", "\tx\ty\n", "Hello World", "HELLO", "a'b", "a\"b", "a'b\"c\\", "+12", "-7", "\r\n\r", "x\r\ny\nz\r"]
-        .iter()
-        .map(|text| text.as_bytes().to_vec())
-        .collect();
+    let mut out: Vec<Vec<u8>> = [
+        "",
+        "a",
+        "abc",
+        "  a b  c ",
+        "aXbXcX",
+        "\tx\ty\n",
+        "Hello World",
+        "HELLO",
+        "a'b",
+        "a\"b",
+        "a'b\"c\\",
+        "+12",
+        "-7",
+        "\r\n\r",
+        "x\r\ny\nz\r",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect();
     out.push((0..=255).collect());
     for _ in 0..60 {
         let alphabet = [&b"ab"[..], b"aB \t\n\r1", b"abcdefghij XYZ0123456789,.;"][dice.below(3) as usize];
@@ -44,13 +60,18 @@ fn methods() {
         ask("isspace()", boolean(bytes::is_space_text(&text)));
         ask("isalnum()", boolean(bytes::all_of(&text, u8::is_ascii_alphanumeric)));
         for width in [-1i64, 0, 5, 20, 21, 63] {
-            ask(&format!("center({width}, '*')"), shown(bytes::justify(&text, width, b'*', bytes::Align::Center, 1 << 20)));
+            ask(
+                &format!("center({width}, '*')"),
+                shown(bytes::justify(&text, width, b'*', bytes::Align::Center, 1 << 20)),
+            );
             ask(&format!("zfill({width})"), shown(bytes::zfill(&text, width, 1 << 20)));
             ask(&format!("expandtabs({width})"), shown(bytes::expand_tabs(&text, width, 1 << 20)));
         }
         for set in [None, Some("a"), Some(" ab\n")] {
             let argument = set.map(|set| quoted(set.as_bytes())).unwrap_or_default();
-            for (name, left, right) in [("strip", true, true), ("lstrip", true, false), ("rstrip", false, true)] {
+            for (name, left, right) in
+                [("strip", true, true), ("lstrip", true, false), ("rstrip", false, true)]
+            {
                 let (start, end) = bytes::strip(&text, set.map(str::as_bytes), bytes::Ends { left, right });
                 ask(&format!("{name}({argument})"), quoted(&text[start..end]));
             }
@@ -78,12 +99,24 @@ fn methods() {
         for (start, end) in [(0, i64::MAX), (-5, 10), (3, -2), (100, 200), (2, 2)] {
             for needle in ["a", "ab", "", "aba"] {
                 let range = bytes::clamp(text.len(), start, end);
-                let at = range.and_then(|(from, to)| search::find(&text[from..to], needle.as_bytes()).map(|at| from + at));
-                ask(&format!("find('{needle}', {start}, {end})"), at.map_or("-1".into(), |at| at.to_string()));
-                let at = range.and_then(|(from, to)| search::rfind(&text[from..to], needle.as_bytes()).map(|at| from + at));
-                ask(&format!("rfind('{needle}', {start}, {end})"), at.map_or("-1".into(), |at| at.to_string()));
+                let at = range.and_then(|(from, to)| {
+                    search::find(&text[from..to], needle.as_bytes()).map(|at| from + at)
+                });
+                ask(
+                    &format!("find('{needle}', {start}, {end})"),
+                    at.map_or("-1".into(), |at| at.to_string()),
+                );
+                let at = range.and_then(|(from, to)| {
+                    search::rfind(&text[from..to], needle.as_bytes()).map(|at| from + at)
+                });
+                ask(
+                    &format!("rfind('{needle}', {start}, {end})"),
+                    at.map_or("-1".into(), |at| at.to_string()),
+                );
                 if !needle.is_empty() {
-                    let count = range.map_or(0, |(from, to)| search::count(&text[from..to], needle.as_bytes(), usize::MAX));
+                    let count = range.map_or(0, |(from, to)| {
+                        search::count(&text[from..to], needle.as_bytes(), usize::MAX)
+                    });
                     ask(&format!("count('{needle}', {start}, {end})"), count.to_string());
                 }
             }
