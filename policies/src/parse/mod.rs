@@ -164,9 +164,16 @@ impl Parser<'_> {
             None => {}
             Some((first, rest)) if first.text == "resource" => self.resource(line, *first, rest),
             Some((first, rest)) if first.text == "call" => self.call(line, *first, rest),
-            Some((first, _)) => {
+            Some((first, rest)) => {
                 let file = self.file;
                 let first = *first;
+                let meant = hints::closest(first.text, ["resource", "call"].into_iter());
+                if let (Some("resource"), [name, ..]) = (meant, rest) {
+                    // The resource that was meant is not missing too.
+                    if let Some(resource) = Resource::from_name(name.text) {
+                        self.note_seen(resource, line.number);
+                    }
+                }
                 self.errors.add(|| {
                     let message = format!(
                         "Line '{}' not understood in file '{file}'",
@@ -179,7 +186,7 @@ impl Parser<'_> {
                             first.span(),
                             "a line begins with `resource` or `call`".into(),
                         )
-                        .help(hints::similar(first.text, ["resource", "call"].into_iter()))
+                        .help(meant.map(|meant| format!("did you mean `{meant}`?")))
                 });
             }
         }

@@ -62,18 +62,19 @@ const SUFFIXES: [(&str, f64); 14] = [
 /// What to write instead.
 pub(super) fn advice(resource: Resource, word: &str) -> String {
     let meant = spelt_out(word).filter(|meant| check(resource, meant).is_ok());
-    let described = format!("`{}` is given in {}", resource.name(), unit(resource));
+    let described = format!("`{}` is given {}", resource.name(), unit(resource));
     match meant {
         Some(meant) => format!("write `{meant}`: {described}, without suffix or separator"),
         None => format!("{described}, for example `resource {} {}`", resource.name(), example(resource)),
     }
 }
 
-fn unit(resource: Resource) -> &'static str {
+fn unit(resource: Resource) -> String {
     match resource.kind() {
-        Kind::Items => "whole items",
-        Kind::Named => "single ports, one a line",
-        _ => resource.facts().unit,
+        Kind::Share => "as a share of one processor".to_owned(),
+        Kind::Items => "in whole items".to_owned(),
+        Kind::Named => "as single ports, one a line".to_owned(),
+        Kind::Hard | Kind::Renewable => format!("in {}", resource.facts().unit),
     }
 }
 
