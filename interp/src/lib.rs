@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod builtins;
+pub mod check;
 pub mod compile;
 pub mod events;
 pub mod heap;
