@@ -11,6 +11,7 @@ pub mod cgroup;
 pub mod facts;
 pub mod filter;
 pub mod logfile;
+pub mod monitor;
 pub mod output;
 pub mod plan;
 pub mod report;

@@ -6,7 +6,6 @@
 //! version 1 hosts, and hybrids of the two, are served alike; where neither
 //! gives a place, [`Missing`] says why and what the operator can do.
 
-mod limits;
 mod mounts;
 mod name;
 mod scope;
@@ -20,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::CgroupEntry;
-pub use limits::{CpuQuota, Limits};
+use crate::plan::limits::GroupLimits;
 pub use scope::enter_scope;
 
 /// The controllers that a run needs.
@@ -152,16 +151,16 @@ enum Kind {
 }
 
 impl Group {
-    /// Makes the groups of this run at `site`, with their limits set, and
-    /// removes empty ones that launchers left which were killed.
+    /// Makes the groups of this run at `site`, with their limits set, and room for
+    /// a broker if the run may need one; removes empty ones that launchers left which were killed.
     ///
     /// # Errors
     /// The step that failed, with its path; nothing is left.
-    pub fn create(site: &Site, limits: &Limits) -> Result<Group, Missing> {
+    pub fn create(site: &Site, limits: &GroupLimits, broker: bool) -> Result<Group, Missing> {
         let own = name::Name::of_this_process().map_err(|error| Missing::new(error.to_string()))?;
         let mut builder = Builder { name: own.text(), guarded: Vec::new(), directories: Vec::new() };
         let made = match site {
-            Site::V2(site) => v2::create(site, limits, &mut builder).map(Kind::V2),
+            Site::V2(site) => v2::create(site, limits, broker, &mut builder).map(Kind::V2),
             Site::V1(site) => v1::create(site, limits, &mut builder).map(Kind::V1),
         };
         match made {

@@ -3,14 +3,14 @@
 use super::*;
 use std::process::{Command, Stdio};
 
-fn limits(memory: u64) -> Limits {
-    Limits { memory, cpu: CpuQuota { quota: 1_000, period: 10_000 }, processes: 1, broker: false }
+fn limits(memory: u64) -> GroupLimits {
+    GroupLimits { memory, cpu_quota: 1_000, cpu_period: 10_000, processes: 1 }
 }
 
 /// A group, unless the machine gives this user none: then the text must say why.
-fn group(limits: &Limits) -> Option<Group> {
+fn group(limits: &GroupLimits) -> Option<Group> {
     match Site::find() {
-        Ok(site) => Some(Group::create(&site, limits).expect("the site is usable")),
+        Ok(site) => Some(Group::create(&site, limits, true).expect("the site is usable")),
         Err(missing) => {
             assert!(!missing.reason.is_empty() && missing.remedy.contains("Delegate=yes"));
             None
@@ -104,7 +104,7 @@ fn a_loosened_limit_is_set_again_and_a_removed_group_is_noticed() {
 #[test]
 fn the_broker_has_a_leaf_of_its_own() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Some(mut group) = group(&Limits { broker: true, ..limits(64 << 20) }) else { return };
+    let Some(mut group) = group(&limits(64 << 20)) else { return };
     group.entry().unwrap();
     let before = group.directories().len();
     group.broker_entry(16 << 20, 2).unwrap();

@@ -11,8 +11,9 @@ use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
 use super::{about, name, number_of, statistic, text_of, value_of, write};
-use super::{Builder, Limits, Missing, Use, NEEDED};
+use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
+use crate::plan::limits::GroupLimits;
 
 /// The launcher's own group in each hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub struct Files {
 }
 
 /// Makes the three groups and sets their limits.
-pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io::Result<Files> {
+pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -> io::Result<Files> {
     let mut parents: Vec<&Path> = site.parents().map(|(_, path)| path).collect();
     // Controllers mounted together share one directory.
     parents.dedup();
@@ -101,8 +102,8 @@ pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io:
     let (cpu, memory, pids) = (group(&site.cpu), group(&site.memory), group(&site.pids));
 
     // The period first: the kernel compares the quota with it.
-    write(&cpu, "cpu.cfs_period_us", &limits.cpu.period.to_string())?;
-    builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu.quota.to_string())?;
+    write(&cpu, "cpu.cfs_period_us", &limits.cpu_period.to_string())?;
+    builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu_quota.to_string())?;
     set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&pids, "pids.max", &limits.processes.to_string())?;
 

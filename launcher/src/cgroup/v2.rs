@@ -15,8 +15,9 @@ use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
 use super::{about, name, number_of, scope, statistic, text_of, value_of, write};
-use super::{Builder, Limits, Missing, Use, NEEDED};
+use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
+use crate::plan::limits::GroupLimits;
 
 /// The group below which those of a run are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +129,12 @@ pub struct Files {
 }
 
 /// Makes the group, or with a broker the group of both and the program's leaf.
-pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io::Result<Files> {
+pub(super) fn create(
+    site: &Site,
+    limits: &GroupLimits,
+    broker: bool,
+    builder: &mut Builder,
+) -> io::Result<Files> {
     name::sweep(&site.parent);
     if site.step == Step::MoveAside {
         // Stays until the launcher has gone: the scope that holds it is then
@@ -141,13 +147,13 @@ pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io:
         write(&site.parent, "cgroup.subtree_control", "+cpu +memory +pids")?;
     }
     let outer = builder.make(site.parent.join(&builder.name))?;
-    let leaf = if limits.broker {
+    let leaf = if broker {
         write(&outer, "cgroup.subtree_control", "+memory +pids")?;
         builder.make(outer.join("program"))?
     } else {
         outer.clone()
     };
-    builder.guard(&outer, "cpu.max", &format!("{} {}", limits.cpu.quota, limits.cpu.period))?;
+    builder.guard(&outer, "cpu.max", &format!("{} {}", limits.cpu_quota, limits.cpu_period))?;
     set_memory(&leaf, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
     Ok(Files {
@@ -157,7 +163,7 @@ pub(super) fn create(site: &Site, limits: &Limits, builder: &mut Builder) -> io:
         memory_events: statistic(&leaf, "memory.events"),
         pids_events: statistic(&leaf, "pids.events"),
         kill: File::options().write(true).open(outer.join("cgroup.kill")).ok(),
-        outer: limits.broker.then_some(outer),
+        outer: broker.then_some(outer),
         leaf,
     })
 }

@@ -1,0 +1,336 @@
+//! Disk use of the vessel: what `diskused` limits, counted from outside.
+//!
+//! The interpreter keeps an exact account before each write; this count is the
+//! net below it, and brings in what others do to the directory. It is made anew
+//! when the directory changes, and spaced so that counting costs less than a
+//! hundredth of one processor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::dir::{Dir, OwningIter};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::stat::{fstat, fstatat, FileStat, Mode};
+use nix::unistd;
+
+/// What each entry costs beside its content, as in the original.
+const ENTRY: u64 = 4096;
+
+/// Entries counted before the supervisor looks at its other duties again.
+const STEP: usize = 2_000;
+
+/// Counting takes at most one part in this many of the time.
+const SPACING: u32 = 150;
+
+/// The least and the most time between two counts.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What one file costs: its size and 4096. More only where the filesystem holds
+/// far more for it than its size explains (space reserved past the end); what
+/// filesystems reserve ahead of a growing file (XFS: up to its size again) is
+/// nobody's fault and not counted.
+fn cost(status: &FileStat) -> u64 {
+    let size = u64::try_from(status.st_size).unwrap_or(0);
+    let held = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
+    let explained = size.saturating_mul(2).saturating_add(128 << 10);
+    ENTRY + if held > explained { held } else { size }
+}
+
+/// Counts a whole directory at once: for the start, before anything runs.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn count(directory: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut walk = Walk::new(directory)?;
+    loop {
+        if let Some(total) = walk.step(directory, usize::MAX)? {
+            return Ok(total);
+        }
+    }
+}
+
+/// A count in progress.
+#[derive(Debug)]
+struct Walk {
+    entries: OwningIter,
+    total: u64,
+}
+
+impl Walk {
+    fn new(directory: BorrowedFd<'_>) -> io::Result<Walk> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let entries = Dir::openat(directory, ".", flags, Mode::empty())?.into_iter();
+        Ok(Walk { entries, total: 0 })
+    }
+
+    /// Counts `most` more entries; the total once all are counted.
+    fn step(&mut self, directory: BorrowedFd<'_>, most: usize) -> io::Result<Option<u64>> {
+        for _ in 0..most {
+            let Some(entry) = self.entries.next() else { return Ok(Some(self.total)) };
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(status) => self.total = self.total.saturating_add(cost(&status)),
+                // Removed in between.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Bytes of files in the vessel that have no name any more and that process
+/// `pid` still holds open.
+fn unlinked(pid: i32, device: u64) -> io::Result<u64> {
+    let path = format!("/proc/{pid}/fd");
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut descriptors = Dir::open(path.as_str(), flags, Mode::empty())?;
+    let here = descriptors.as_fd().try_clone_to_owned()?;
+    let mut total = 0u64;
+    let mut seen: Vec<u64> = Vec::new();
+    for entry in descriptors.iter() {
+        let entry = entry?;
+        let Ok(status) = fstatat(&here, entry.file_name(), AtFlags::empty()) else { continue };
+        let regular = status.st_mode & libc::S_IFMT == libc::S_IFREG;
+        if regular && status.st_nlink == 0 && status.st_dev == device && !seen.contains(&status.st_ino) {
+            seen.push(status.st_ino);
+            total = total.saturating_add(cost(&status));
+        }
+    }
+    Ok(total)
+}
+
+/// Follows the disk use of a running sandbox.
+#[derive(Debug)]
+pub struct DiskWatch {
+    directory: OwnedFd,
+    device: u64,
+    pid: i32,
+    /// None where the kernel has no watch left: then the directory is counted
+    /// again and again.
+    watch: Option<Inotify>,
+    walk: Option<Walk>,
+    /// Time the count in progress has taken.
+    spent: Duration,
+    changed: bool,
+    next: Instant,
+    used: u64,
+    peak: u64,
+}
+
+impl DiskWatch {
+    /// Begins to follow `directory`, in which `used` bytes were counted before
+    /// the start of process `pid`.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn new(directory: OwnedFd, pid: i32, used: u64, now: Instant) -> io::Result<DiskWatch> {
+        let device = fstat(&directory)?.st_dev;
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok().filter(|watch| {
+            let events = AddWatchFlags::IN_CREATE
+                | AddWatchFlags::IN_DELETE
+                | AddWatchFlags::IN_MODIFY
+                | AddWatchFlags::IN_MOVED_FROM
+                | AddWatchFlags::IN_MOVED_TO
+                | AddWatchFlags::IN_ONLYDIR;
+            let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+            watch.add_watch(path.as_str(), events).is_ok()
+        });
+        Ok(DiskWatch {
+            directory,
+            device,
+            pid,
+            // Something may have changed since the count and before the watch.
+            changed: true,
+            watch,
+            walk: None,
+            spent: Duration::ZERO,
+            next: now,
+            used,
+            peak: used,
+        })
+    }
+
+    /// The descriptor that becomes readable when the directory changes; None
+    /// while a count is due anyway, or while it is too early for the next.
+    pub fn readable(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        if self.changed || self.walk.is_some() || now < self.next {
+            return None;
+        }
+        self.watch.as_ref().map(|watch| watch.as_fd())
+    }
+
+    /// The next time at which [`DiskWatch::look`] has something to do.
+    pub fn next(&self, now: Instant) -> Option<Instant> {
+        let due = self.changed || self.walk.is_some() || self.watch.is_none() || now < self.next;
+        due.then_some(self.next)
+    }
+
+    /// Counts, if the directory has changed and the time has come. Gives the new
+    /// figure whenever a count is complete.
+    ///
+    /// # Errors
+    /// The directory cannot be read any more.
+    pub fn look(&mut self, now: Instant) -> io::Result<Option<u64>> {
+        if now < self.next {
+            return Ok(None);
+        }
+        if self.walk.is_none() {
+            self.take_events();
+            if !self.changed {
+                return Ok(None);
+            }
+            self.changed = false;
+            self.walk = Some(Walk::new(self.directory.as_fd())?);
+            self.spent = Duration::ZERO;
+        }
+        let started = Instant::now();
+        let total = match &mut self.walk {
+            Some(walk) => walk.step(self.directory.as_fd(), STEP)?,
+            None => None,
+        };
+        let Some(total) = total else {
+            let took = started.elapsed();
+            self.spent += took;
+            self.next = now + (took * SPACING).clamp(SHORTEST, LONGEST);
+            return Ok(None);
+        };
+        self.walk = None;
+        // The process may have ended in between: then it holds nothing.
+        let held = unlinked(self.pid, self.device).unwrap_or(0);
+        self.used = total.saturating_add(held);
+        self.peak = self.peak.max(self.used);
+        let took = started.elapsed();
+        self.next = now + (took * SPACING).clamp(SHORTEST, LONGEST);
+        Ok(Some(self.used))
+    }
+
+    /// Counts once more, at the end of the run.
+    ///
+    /// # Errors
+    /// The directory cannot be read any more.
+    pub fn finish(&mut self) -> io::Result<u64> {
+        self.used = count(self.directory.as_fd())?;
+        self.peak = self.peak.max(self.used);
+        Ok(self.used)
+    }
+
+    /// Bytes counted last.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Most bytes that any count found.
+    pub fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// Reads what the watch noticed. The events tell nothing that a count does
+    /// not; an overflowing queue counts as a change too.
+    fn take_events(&mut self) {
+        let Some(watch) = &self.watch else {
+            self.changed = true;
+            return;
+        };
+        let mut buffer = [0u8; 16 << 10];
+        // Bounded: a sandbox that writes all the time refills the queue.
+        for _ in 0..16 {
+            match unistd::read(watch, &mut buffer) {
+                Ok(length) if length > 0 => self.changed = true,
+                _ => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    fn open(scratch: &Scratch) -> OwnedFd {
+        File::open(scratch.path()).unwrap().into()
+    }
+
+    /// Looks until a count is complete.
+    fn counted(watch: &mut DiskWatch) -> u64 {
+        for _ in 0..1_000 {
+            if let Some(total) = watch.look(Instant::now()).unwrap() {
+                return total;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("no count in two seconds");
+    }
+
+    #[test]
+    fn size_and_4096_for_each_entry() {
+        let scratch = Scratch::new("disk");
+        let directory = open(&scratch);
+        assert_eq!(count(directory.as_fd()).unwrap(), 0);
+        fs::write(scratch.path().join("one"), "x").unwrap();
+        fs::write(scratch.path().join("two"), vec![0; 10_000]).unwrap();
+        assert_eq!(count(directory.as_fd()).unwrap(), 1 + 10_000 + 2 * 4096);
+        // A sparse file counts as long as it looks.
+        File::create(scratch.path().join("sparse")).unwrap().set_len(1 << 30).unwrap();
+        assert_eq!(count(directory.as_fd()).unwrap(), (1 << 30) + 10_001 + 3 * 4096);
+        // A link is itself, never its target.
+        std::os::unix::fs::symlink("sparse", scratch.path().join("link")).unwrap();
+        assert_eq!(count(directory.as_fd()).unwrap(), (1 << 30) + 10_001 + 6 + 4 * 4096);
+    }
+
+    #[test]
+    fn space_reserved_past_the_end_counts() {
+        let scratch = Scratch::new("disk");
+        let directory = open(&scratch);
+        let file = File::create(scratch.path().join("reserved")).unwrap();
+        let flags = nix::fcntl::FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        if nix::fcntl::fallocate(&file, flags, 0, 4 << 20).is_err() {
+            return; // not every filesystem can
+        }
+        assert!(count(directory.as_fd()).unwrap() >= 4 << 20);
+    }
+
+    #[test]
+    fn changes_are_noticed_and_quiet_costs_nothing() {
+        let scratch = Scratch::new("disk");
+        let mut watch = DiskWatch::new(open(&scratch), std::process::id() as i32, 0, Instant::now()).unwrap();
+        assert_eq!(counted(&mut watch), 0);
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(watch.look(Instant::now()).unwrap(), None);
+        assert_eq!(watch.next(Instant::now()), None);
+        assert!(watch.readable(Instant::now()).is_some());
+        let mut file = File::create(scratch.path().join("file")).unwrap();
+        file.write_all(&[0; 5_000]).unwrap();
+        assert_eq!(counted(&mut watch), 5_000 + 4096);
+        fs::remove_file(scratch.path().join("file")).unwrap();
+        // Without a name, and still held by this very process.
+        assert_eq!(counted(&mut watch), 5_000 + 4096);
+        drop(file);
+        fs::write(scratch.path().join("other"), "").unwrap();
+        assert_eq!(counted(&mut watch), 4096);
+        assert_eq!((watch.used(), watch.peak()), (4096, 5_000 + 4096));
+    }
+
+    #[test]
+    fn a_large_directory_is_counted_in_parts() {
+        let scratch = Scratch::new("disk");
+        for i in 0..STEP + 10 {
+            File::create(scratch.path().join(format!("{i}"))).unwrap();
+        }
+        let mut watch = DiskWatch::new(open(&scratch), std::process::id() as i32, 0, Instant::now()).unwrap();
+        assert_eq!(watch.look(Instant::now()).unwrap(), None);
+        assert_eq!(counted(&mut watch), (STEP as u64 + 10) * 4096);
+        assert_eq!(watch.finish().unwrap(), (STEP as u64 + 10) * 4096);
+    }
+}
