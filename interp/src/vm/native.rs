@@ -22,6 +22,7 @@
 //!   No native ever calls program code directly, so nothing recurses and any call can be preempted.
 //! * **Waiting** (sleep, locks, meters, sockets): return [`block`]`(state)`; the thread sleeps until
 //!   [`Vm::wake`](super::Vm::wake)`(thread, value or exception)`. `vm.current` is the thread that runs.
+//! * **Long work** (a product of huge numbers): after each few milliseconds return [`pause`]`(state)`.
 //! * A native must not run long: a loop over something the program chose the size of asks
 //!   [`Vm::spend`](super::Vm::spend)`(steps)` for its fuel now and then.
 //!
@@ -62,6 +63,8 @@ pub enum Flow {
     Value(Value),
     /// Call something, then resume.
     Call(Box<CallRequest>),
+    /// Let others run if their turn has come, then resume with `None`: a check point inside long work.
+    Yield(Box<dyn Resume>),
     /// Sleep until woken; then the value given to `wake` is the result, or goes to the state.
     Block(Option<Box<dyn Resume>>),
 }
@@ -100,6 +103,11 @@ pub fn value(result: Value) -> NativeReturn {
 /// Asks for a call. Takes all over.
 pub fn call(callee: Value, args: Vec<Value>, then: Box<dyn Resume>) -> NativeReturn {
     Ok(Flow::Call(Box::new(CallRequest { callee, args, then })))
+}
+
+/// A check point inside long work: the state goes on when this thread's turn comes again.
+pub fn pause(then: Box<dyn Resume>) -> NativeReturn {
+    Ok(Flow::Yield(then))
 }
 
 /// Puts the thread to sleep until it is woken.

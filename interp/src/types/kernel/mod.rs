@@ -9,7 +9,6 @@ pub mod error;
 pub mod float;
 pub mod format_fields;
 pub mod format_spec;
-pub mod hash;
 pub mod job;
 pub mod long;
 pub mod percent;
