@@ -1,5 +1,7 @@
 //! The one table of calls: what a `call` line may name.
 
+use crate::Resource;
+
 /// A call of the Repy API that rules decide on, in the order of the original's list.
 #[allow(missing_docs)] // each is named in CALLS, with its signature
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +57,8 @@ pub struct CallFacts {
     /// Which of them are host addresses: a rule on them also matches the resolved address
     /// (see [`crate::Argument::Host`]).
     pub hosts: &'static [usize],
+    /// Resources that must not be zero for it ever to succeed: of each group at least one.
+    pub needs: &'static [&'static [Resource]],
 }
 
 const fn row(
@@ -63,48 +67,84 @@ const fn row(
     parameters: &'static [&'static str],
     required: usize,
     hosts: &'static [usize],
+    needs: &'static [&'static [Resource]],
 ) -> CallFacts {
-    CallFacts { call, name, parameters, required, hosts }
+    CallFacts { call, name, parameters, required, hosts, needs }
 }
 
 /// Every call, indexed by `Call as usize`.
 pub const CALLS: [CallFacts; 34] = {
     use Call::*;
     [
-        row(CancelTimer, "canceltimer", &["timerhandle"], 1, &[]),
-        row(ExitAll, "exitall", &[], 0, &[]),
-        row(FileClose, "file.close", &[], 0, &[]),
-        row(FileFlush, "file.flush", &[], 0, &[]),
-        row(FileInit, "file.__init__", &["filename", "mode"], 1, &[]),
-        row(FileNext, "file.next", &[], 0, &[]),
-        row(FileRead, "file.read", &["size"], 0, &[]),
-        row(FileReadline, "file.readline", &["size"], 0, &[]),
-        row(FileReadlines, "file.readlines", &["size"], 0, &[]),
-        row(FileSeek, "file.seek", &["offset", "whence"], 1, &[]),
-        row(FileWrite, "file.write", &["data"], 1, &[]),
-        row(FileWritelines, "file.writelines", &["lines"], 1, &[]),
-        row(ListDir, "listdir", &[], 0, &[]),
-        row(RemoveFile, "removefile", &["filename"], 1, &[]),
-        row(GetHostByNameEx, "gethostbyname_ex", &["name"], 1, &[]),
-        row(GetMyIp, "getmyip", &[], 0, &[]),
-        row(Open, "open", &["filename", "mode"], 1, &[]),
-        row(OpenConn, "openconn", &["desthost", "destport", "localip", "localport", "timeout"], 2, &[0, 2]),
-        row(RecvMess, "recvmess", &["localip", "localport", "function"], 3, &[0]),
-        row(SendMess, "sendmess", &["desthost", "destport", "message", "localip", "localport"], 3, &[0, 3]),
-        row(SetTimer, "settimer", &["waittime", "function", "args"], 3, &[]),
-        row(Sleep, "sleep", &["seconds"], 1, &[]),
-        row(SocketClose, "socket.close", &[], 0, &[]),
-        row(SocketRecv, "socket.recv", &["bytes"], 1, &[]),
-        row(SocketSend, "socket.send", &["message"], 1, &[]),
-        row(StopComm, "stopcomm", &["commhandle"], 1, &[]),
-        row(WaitForConn, "waitforconn", &["localip", "localport", "function"], 3, &[0]),
-        row(LogWrite, "log.write", &["text"], 1, &[]),
-        row(LogWritelines, "log.writelines", &["lines"], 1, &[]),
-        row(RandomFloat, "randomfloat", &[], 0, &[]),
-        row(GetRuntime, "getruntime", &[], 0, &[]),
-        row(GetLock, "getlock", &[], 0, &[]),
-        row(GetThreadName, "get_thread_name", &[], 0, &[]),
-        row(VirtualNamespace, "VirtualNamespace", &["code", "name"], 1, &[]),
+        row(CancelTimer, "canceltimer", &["timerhandle"], 1, &[], &[]),
+        row(ExitAll, "exitall", &[], 0, &[], &[]),
+        row(FileClose, "file.close", &[], 0, &[], &[]),
+        row(FileFlush, "file.flush", &[], 0, &[], &[]),
+        row(FileInit, "file.__init__", &["filename", "mode"], 1, &[], &[&[Resource::FilesOpened]]),
+        row(FileNext, "file.next", &[], 0, &[], &[&[Resource::FileRead]]),
+        row(FileRead, "file.read", &["size"], 0, &[], &[&[Resource::FileRead]]),
+        row(FileReadline, "file.readline", &["size"], 0, &[], &[&[Resource::FileRead]]),
+        row(FileReadlines, "file.readlines", &["size"], 0, &[], &[&[Resource::FileRead]]),
+        row(FileSeek, "file.seek", &["offset", "whence"], 1, &[], &[]),
+        row(FileWrite, "file.write", &["data"], 1, &[], &[&[Resource::FileWrite]]),
+        row(FileWritelines, "file.writelines", &["lines"], 1, &[], &[&[Resource::FileWrite]]),
+        row(ListDir, "listdir", &[], 0, &[], &[]),
+        row(RemoveFile, "removefile", &["filename"], 1, &[], &[]),
+        row(
+            GetHostByNameEx,
+            "gethostbyname_ex",
+            &["name"],
+            1,
+            &[],
+            &[&[Resource::NetSend], &[Resource::NetRecv]],
+        ),
+        row(GetMyIp, "getmyip", &[], 0, &[], &[]),
+        row(Open, "open", &["filename", "mode"], 1, &[], &[&[Resource::FilesOpened]]),
+        row(
+            OpenConn,
+            "openconn",
+            &["desthost", "destport", "localip", "localport", "timeout"],
+            2,
+            &[0, 2],
+            &[&[Resource::OutSockets]],
+        ),
+        row(
+            RecvMess,
+            "recvmess",
+            &["localip", "localport", "function"],
+            3,
+            &[0],
+            &[&[Resource::InSockets], &[Resource::MessPort]],
+        ),
+        row(
+            SendMess,
+            "sendmess",
+            &["desthost", "destport", "message", "localip", "localport"],
+            3,
+            &[0, 3],
+            &[&[Resource::NetSend, Resource::LoopSend]],
+        ),
+        row(SetTimer, "settimer", &["waittime", "function", "args"], 3, &[], &[&[Resource::Events]]),
+        row(Sleep, "sleep", &["seconds"], 1, &[], &[]),
+        row(SocketClose, "socket.close", &[], 0, &[], &[]),
+        row(SocketRecv, "socket.recv", &["bytes"], 1, &[], &[&[Resource::NetRecv, Resource::LoopRecv]]),
+        row(SocketSend, "socket.send", &["message"], 1, &[], &[&[Resource::NetSend, Resource::LoopSend]]),
+        row(StopComm, "stopcomm", &["commhandle"], 1, &[], &[]),
+        row(
+            WaitForConn,
+            "waitforconn",
+            &["localip", "localport", "function"],
+            3,
+            &[0],
+            &[&[Resource::InSockets], &[Resource::ConnPort]],
+        ),
+        row(LogWrite, "log.write", &["text"], 1, &[], &[&[Resource::LogRate]]),
+        row(LogWritelines, "log.writelines", &["lines"], 1, &[], &[&[Resource::LogRate]]),
+        row(RandomFloat, "randomfloat", &[], 0, &[], &[&[Resource::Random]]),
+        row(GetRuntime, "getruntime", &[], 0, &[], &[]),
+        row(GetLock, "getlock", &[], 0, &[], &[]),
+        row(GetThreadName, "get_thread_name", &[], 0, &[], &[]),
+        row(VirtualNamespace, "VirtualNamespace", &["code", "name"], 1, &[], &[]),
     ]
 };
 

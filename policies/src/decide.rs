@@ -158,11 +158,16 @@ impl Policy {
     }
 
     /// The rules of a call up to the first one that always matches.
-    pub(crate) fn reachable(&self, call: Call) -> impl Iterator<Item = &Rule> {
+    fn reachable(&self, call: Call) -> impl Iterator<Item = &Rule> {
+        self.reachable_indexes(call).map(|index| &self.rules[index])
+    }
+
+    /// Where those stand in [`Policy::rules`].
+    pub(crate) fn reachable_indexes(&self, call: Call) -> impl Iterator<Item = usize> + '_ {
         let mut open = true;
-        self.rules_of(call).take_while(move |rule| {
+        self.by_call[call as usize].iter().map(|&index| index as usize).take_while(move |&index| {
             let reached = open;
-            open &= !rule.conditions.is_empty();
+            open &= !self.rules[index].conditions.is_empty();
             reached
         })
     }

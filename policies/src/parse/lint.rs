@@ -1,12 +1,13 @@
 //! Rules that do nothing: accepted, as in Repy V1, but hardly what was meant.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use super::values::example;
 use super::{RuleSpans, Told};
 use crate::address::parse_literal;
 use crate::decide::position;
 use crate::diagnostic::{quoted, Diagnostic, Severity};
-use crate::{Call, Condition, Policy, Resource, Rule};
+use crate::{Action, Call, Condition, Policy, Resource, Rule};
 
 /// Most conditions of a rule whose every subset is compared with earlier rules; of longer ones
 /// only the whole and the single conditions are. Keeps the time linear.
@@ -14,7 +15,7 @@ const SUBSETS: usize = 5;
 
 pub(super) fn check(policy: &Policy, spans: &[RuleSpans], text: &[u8], file: &str, warnings: &mut Told) {
     // Sets of conditions of the rules so far, by call: the first line that has each.
-    let mut earlier: HashMap<(Call, Vec<Condition>), &Rule> = HashMap::new();
+    let mut earlier: BTreeMap<(Call, Vec<Condition>), &Rule> = BTreeMap::new();
     for (rule, spans) in policy.rules().iter().zip(spans) {
         let line = &text[spans.line.clone()];
         let conditions = normalised(rule);
@@ -66,12 +67,38 @@ pub(super) fn check(policy: &Policy, spans: &[RuleSpans], text: &[u8], file: &st
             ))
         });
     }
-    let prints = policy.may_allow(Call::LogWrite);
-    if prints && policy.amount(Resource::LogRate) == 0.0 {
+    for call in Call::all() {
+        starved(policy, call, spans, text, file, warnings);
+    }
+}
+
+/// A call that is allowed but for which a resource it needs is zero.
+fn starved(policy: &Policy, call: Call, spans: &[RuleSpans], text: &[u8], file: &str, warnings: &mut Told) {
+    let Some(index) =
+        policy.reachable_indexes(call).find(|&index| policy.rules[index].action != Action::Deny)
+    else {
+        return;
+    };
+    let (rule, spans) = (&policy.rules[index], &spans[index]);
+    for group in call.facts().needs {
+        if group.iter().any(|&resource| policy.amount(resource) > 0.0) {
+            continue;
+        }
+        let names: Vec<&str> = group.iter().map(|resource| resource.name()).collect();
         warnings.add(|| {
-            let message = format!("Printing is allowed by '{file}' but always raises: it grants no lograte");
-            Diagnostic::on_file(Severity::Warning, "no-lograte", file, message)
-                .help(Some("add a line such as `resource lograte 30000`".into()))
+            let message = format!("Call '{}' is allowed in '{file}' but can never succeed", call.name());
+            Diagnostic::on_file(Severity::Warning, "starved-call", file, message)
+                .at(
+                    rule.line,
+                    &text[spans.line.clone()],
+                    spans.whole.clone(),
+                    format!("it needs {}, which is 0 here", names.join(" or ")),
+                )
+                .help(Some(format!(
+                    "add a line such as `resource {} {}`, or take the rule out",
+                    names[0],
+                    example(group[0])
+                )))
         });
     }
 }
@@ -105,7 +132,7 @@ fn count(rule: &Rule) -> Option<u32> {
 
 /// An earlier rule that matches whatever has these conditions: one whose conditions are some of them.
 fn shadowing<'a>(
-    earlier: &HashMap<(Call, Vec<Condition>), &'a Rule>,
+    earlier: &BTreeMap<(Call, Vec<Condition>), &'a Rule>,
     call: Call,
     conditions: &[Condition],
 ) -> Option<&'a Rule> {

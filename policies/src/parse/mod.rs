@@ -6,7 +6,7 @@ mod lint;
 mod values;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::diagnostic::{quoted, Diagnostic, Severity};
@@ -46,7 +46,7 @@ impl Policy {
             builder: PolicyBuilder::new(0.0, 0, 0),
             spans: Vec::new(),
             seen: [0; RESOURCES.len()],
-            ports: HashMap::new(),
+            ports: BTreeMap::new(),
             errors: Told::default(),
             warnings: Told::default(),
         };
@@ -138,8 +138,9 @@ struct Parser<'a> {
     spans: Vec<RuleSpans>,
     /// Line that first named each resource, well or badly; 0 for none.
     seen: [u32; RESOURCES.len()],
-    /// Line that granted each port.
-    ports: HashMap<(Resource, u16), u32>,
+    /// Line that granted each port. Ordered maps, here and in the lint: hashed ones would draw a random seed,
+    /// which is one system call more in the confined interpreter.
+    ports: BTreeMap<(Resource, u16), u32>,
     errors: Told,
     warnings: Told,
 }

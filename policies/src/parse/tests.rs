@@ -11,6 +11,9 @@ resource events 10
 resource filewrite 100000
 resource lograte 30000
 resource messport 12345
+resource filesopened 5
+resource outsockets 5
+resource loopsend 1000
 call log.write allow
 call sleep allow
 ";
@@ -63,7 +66,7 @@ fn a_plain_file_means_what_it_says() {
     assert_eq!(policy.line(Resource::Memory), Some(2));
     assert_eq!(policy.line(Resource::MessPort), Some(7));
     assert_eq!(policy.line(Resource::FileRead), None);
-    assert_eq!(policy.rules()[1].line, 9);
+    assert_eq!(policy.rules()[1].line, 12);
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn values_that_are_no_limit_are_refused() {
         "1e",
         ".",
     ] {
-        for resource in ["netrecv", "filesopened", "connport"] {
+        for resource in ["netrecv", "insockets", "connport"] {
             assert_eq!(
                 codes(with(&format!("resource {resource} {word}"))),
                 ["invalid-value"],
@@ -229,8 +232,8 @@ fn all_mistakes_are_told_up_to_a_hundred() {
     let text = format!("{BASE}{}", "call sleeep alow\n".repeat(300));
     let errors = parse(&text).unwrap_err();
     assert_eq!(errors.len(), 101);
-    assert_eq!(errors[0].line, 10);
-    assert_eq!(errors[99].line, 59);
+    assert_eq!(errors[0].line, 13);
+    assert_eq!(errors[99].line, 62);
     assert_eq!(errors[100].message, "500 more errors in 'restrictions.test' are not shown");
 }
 
@@ -263,11 +266,15 @@ fn rules_that_do_nothing_are_told() {
         ("call openconn arg 1 is 1 arg 1 is 2 allow", "impossible-rule"),
         ("call listdir arg 0 is a allow", "impossible-rule"),
         ("resource messport 12345.0", "repeated-port"),
+        ("call randomfloat allow", "starved-call"),
+        ("call randomfloat deny\ncall randomfloat allow", "dead-rule"),
+        ("resource insockets 1\ncall waitforconn arg 1 is 80 allow", "starved-call"),
+        ("resource random 0\ncall randomfloat prompt", "starved-call"),
     ] {
         assert_eq!(warning_codes(with(lines)), [code], "{lines}");
     }
     assert_eq!(warning_codes(instead("events 10", "events 0")), ["no-events"]);
-    assert_eq!(warning_codes(instead("lograte 30000", "lograte 0")), ["no-lograte"]);
+    assert_eq!(warning_codes(instead("lograte 30000", "lograte 0")), ["starved-call"]);
 }
 
 #[test]
@@ -280,6 +287,8 @@ fn rules_that_do_something_are_not() {
         "call openconn arg 0 is localhost arg 0 is 127.0.0.1 allow",
         "call sendmess arg 3 is 10.0.0.1 arg 4 is 12345 allow",
         "resource connport 12345",
+        "call randomfloat deny",
+        "call sendmess allow\ncall socket.send allow",
     ] {
         assert_eq!(warning_codes(with(lines)), [""; 0], "{lines}");
     }
