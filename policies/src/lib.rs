@@ -13,6 +13,7 @@
 pub mod address;
 mod amount;
 mod call;
+pub mod carriers;
 pub mod channel;
 mod decide;
 mod diagnostic;

@@ -1,5 +1,8 @@
+use std::borrow::Cow;
+
 use super::*;
 use crate::wire::VERSION;
+use crate::Argument;
 use proptest::prelude::*;
 
 fn bytes(maximum: usize) -> impl Strategy<Value = Vec<u8>> {
