@@ -363,7 +363,11 @@ impl<'a> Parser<'a> {
                 "expected an indented block",
                 "write at least `pass`, further to the right than the line above",
             );
-            self.note(colon.span, What::Syntax(fault));
+            let place = match self.at(Kind::End) {
+                true => colon.span,
+                false => self.token.span,
+            };
+            self.note(place, What::Syntax(fault));
         }
         // Whatever went wrong inside was put right inside.
         self.after_error = false;

@@ -259,6 +259,13 @@ impl Parser<'_> {
             if !self.eat(Kind::Comma) || (parenthesized && self.at(Kind::CloseParen)) {
                 break;
             }
+            if !parenthesized && self.at(Kind::Newline) {
+                let fault = Fault::syntax(
+                    "trailing comma not allowed without surrounding parentheses",
+                    "remove the comma",
+                );
+                return Err(self.fail(self.previous.span, fault));
+            }
         }
         if parenthesized {
             self.expect(Kind::CloseParen)?;
