@@ -18,6 +18,7 @@ pub mod report;
 pub mod request;
 pub mod status;
 pub mod stopfile;
+pub mod supervise;
 pub mod sys;
 #[cfg(test)]
 mod testing;

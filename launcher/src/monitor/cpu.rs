@@ -111,6 +111,11 @@ impl DutyCycle {
         self.last + pause
     }
 
+    /// Whether the process is stopped now.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// How often the process was stopped, and for how long altogether.
     pub fn stops(&self) -> (u64, Duration) {
         (self.stops, self.stopped_for)

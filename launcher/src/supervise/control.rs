@@ -1,0 +1,246 @@
+//! The supervisor's end of the control channel. Everything that arrives is
+//! untrusted: frames are bounded, decoded totally, and taken at a bounded pace.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{recv, send, MsgFlags};
+use policies::channel::control::{Counter, FromInterpreter, Outcome, ToInterpreter, MAXIMUM_FRAME};
+
+/// Frames taken at once, then a pause: an honest interpreter sends about one in
+/// a second.
+const BURST: u32 = 16;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Frames read after the end of the sandbox. A socket buffer holds fewer.
+const LAST: u32 = 4_096;
+
+/// What the interpreter told.
+#[derive(Debug)]
+pub struct Control {
+    channel: OwnedFd,
+    open: bool,
+    taken: u32,
+    not_before: Option<Instant>,
+    /// A figure that could not be sent yet.
+    unsent: Option<u64>,
+    told: Told,
+    buffer: Vec<u8>,
+}
+
+/// The last figures and the outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How the program ended, in the interpreter's words.
+    pub outcome: Option<Outcome>,
+    /// At most one for each resource.
+    pub counters: Vec<Counter>,
+    /// Calls refused by rules.
+    pub refusals: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+}
+
+impl Control {
+    /// Takes over the channel (SEQPACKET).
+    pub fn new(channel: OwnedFd) -> Control {
+        Control {
+            channel,
+            open: true,
+            taken: 0,
+            not_before: None,
+            unsent: None,
+            told: Told::default(),
+            // One byte more than a frame: a longer one is seen to be cut.
+            buffer: vec![0; MAXIMUM_FRAME + 1],
+        }
+    }
+
+    /// The channel, if it may be read now.
+    pub fn readable(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        let pausing = self.not_before.is_some_and(|at| at > now);
+        (self.open && !pausing).then(|| self.channel.as_fd())
+    }
+
+    /// When reading may go on.
+    pub fn next(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|at| self.open && *at > now)
+    }
+
+    /// Takes the frames that are there.
+    ///
+    /// # Errors
+    /// A frame that is none: its text is for the report.
+    pub fn read(&mut self, now: Instant) -> Result<(), String> {
+        self.taken = 0;
+        while self.taken < BURST {
+            if !self.take_one()? {
+                return Ok(());
+            }
+        }
+        self.not_before = Some(now + PAUSE);
+        Ok(())
+    }
+
+    /// Takes what is left after the end of the sandbox.
+    ///
+    /// # Errors
+    /// As [`Control::read`].
+    pub fn finish(&mut self) -> Result<(), String> {
+        self.taken = 0;
+        while self.taken < LAST && self.take_one()? {}
+        Ok(())
+    }
+
+    /// What was told so far.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Tells the interpreter how much disk space is used. Never waits: if the
+    /// channel is full, the figure is sent when it changes the next time.
+    pub fn tell_disk_used(&mut self, bytes: u64) {
+        self.unsent = Some(bytes);
+        self.send_again();
+    }
+
+    /// Sends what could not be sent before.
+    pub fn send_again(&mut self) {
+        let Some(bytes) = self.unsent else { return };
+        let frame = ToInterpreter::DiskUsed(bytes).encode();
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match send(self.channel.as_raw_fd(), &frame, flags) {
+            Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => {}
+            // Sent, or nobody is there any more.
+            _ => self.unsent = None,
+        }
+    }
+
+    fn take_one(&mut self) -> Result<bool, String> {
+        if !self.open {
+            return Ok(false);
+        }
+        match recv(self.channel.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+            // A frame is never empty: this is the end.
+            Ok(0) => {
+                self.open = false;
+                Ok(false)
+            }
+            Ok(length) => {
+                self.taken += 1;
+                let frame = FromInterpreter::decode(&self.buffer[..length])
+                    .map_err(|error| format!("a frame of {length} bytes on the control channel: {error}"))?;
+                self.hear(frame).map(|()| true)
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(false),
+            Err(errno) => {
+                self.open = false;
+                // The other end has gone: its process's end tells the rest.
+                if errno == Errno::ECONNRESET {
+                    Ok(false)
+                } else {
+                    Err(io::Error::from(errno).to_string())
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, frame: FromInterpreter) -> Result<(), String> {
+        match frame {
+            _ if self.told.outcome.is_some() => Err("a frame after the final one".to_owned()),
+            FromInterpreter::Final(outcome) => {
+                self.told.outcome = Some(outcome);
+                Ok(())
+            }
+            FromInterpreter::Usage { counters, refusals, accepted } => {
+                self.told.counters = counters;
+                self.told.refusals = refusals;
+                self.told.accepted = accepted;
+                Ok(())
+            }
+            // Nobody is there to ask, and then a prompt means no.
+            FromInterpreter::Prompt { question, .. } => {
+                let frame = ToInterpreter::PromptAnswer { question, allow: false }.encode();
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                // An interpreter that takes no answer keeps waiting: its own loss.
+                let _ = send(self.channel.as_raw_fd(), &frame, flags);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
+
+    fn pair() -> (Control, OwnedFd) {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        (Control::new(ours), theirs)
+    }
+
+    fn put(channel: &OwnedFd, frame: &[u8]) {
+        send(channel.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
+    }
+
+    #[test]
+    fn usage_and_the_final_frame_are_kept() {
+        let (mut control, other) = pair();
+        put(&other, &FromInterpreter::Usage { counters: vec![], refusals: 3, accepted: 1 }.encode());
+        put(&other, &FromInterpreter::Final(Outcome::ExitAll).encode());
+        drop(other);
+        control.read(Instant::now()).unwrap();
+        assert_eq!(control.told().refusals, 3);
+        assert_eq!(control.told().outcome, Some(Outcome::ExitAll));
+        assert!(control.readable(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn nonsense_is_an_error_and_so_is_anything_after_the_end() {
+        for nonsense in [&b"x"[..], &[0xff; 100], &vec![1; MAXIMUM_FRAME + 1]] {
+            let (mut control, other) = pair();
+            put(&other, nonsense);
+            assert!(control.read(Instant::now()).is_err());
+        }
+        let (mut control, other) = pair();
+        for _ in 0..2 {
+            put(&other, &FromInterpreter::Final(Outcome::Finished).encode());
+        }
+        assert!(control.read(Instant::now()).is_err());
+    }
+
+    #[test]
+    fn a_flood_is_taken_at_a_pace() {
+        let (mut control, other) = pair();
+        let frame = FromInterpreter::Usage { counters: vec![], refusals: 0, accepted: 0 }.encode();
+        while send(other.as_raw_fd(), &frame, MsgFlags::empty()).is_ok() {}
+        let now = Instant::now();
+        control.read(now).unwrap();
+        assert!(control.readable(now).is_none());
+        assert_eq!(control.next(now), Some(now + PAUSE));
+        assert!(control.readable(now + PAUSE).is_some());
+        control.finish().unwrap();
+    }
+
+    #[test]
+    fn disk_figures_are_sent_when_there_is_room() {
+        let (mut control, other) = pair();
+        for bytes in 0..100_000 {
+            control.tell_disk_used(bytes);
+        }
+        assert!(control.unsent.is_some());
+        let mut buffer = [0; 64];
+        let mut last = Vec::new();
+        while let Ok(length) = recv(other.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            last = buffer[..length].to_vec();
+        }
+        assert!(matches!(ToInterpreter::decode(&last), Ok(ToInterpreter::DiskUsed(_))));
+        control.send_again();
+        let length = recv(other.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).unwrap();
+        assert_eq!(ToInterpreter::decode(&buffer[..length]).unwrap(), ToInterpreter::DiskUsed(99_999));
+    }
+}

@@ -1,0 +1,201 @@
+//! Limits that the supervisor holds by looking, and what it can tell of use.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use crate::cgroup::{Group, Integrity, Use};
+use crate::monitor::cpu::{DutyCycle, RunTime, Step, TICK};
+use crate::monitor::disk::DiskWatch;
+use crate::monitor::memory::ResidentSet;
+
+use super::ending::{Cause, Limits};
+
+/// Looks at one sandbox.
+#[derive(Debug)]
+pub struct Watch {
+    limits: Limits,
+    group: Option<Group>,
+    disk: DiskWatch,
+    disk_at_start: u64,
+    run_time: Option<RunTime>,
+    /// Without a control group only.
+    resident: Option<ResidentSet>,
+    cycle: Option<DutyCycle>,
+    next_tick: Instant,
+    memory_peak: u64,
+    /// The last figure of the processor clock, for a process that is gone.
+    run: Duration,
+}
+
+/// What a look asks the supervisor to do.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Kill for this.
+    pub kill: Option<Cause>,
+    /// Stop or continue the process.
+    pub step: Option<Step>,
+    /// Tell the interpreter this disk use.
+    pub disk_used: Option<u64>,
+    /// For the report.
+    pub note: Option<String>,
+}
+
+/// What a run used, for the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// Processor time.
+    pub cpu: Duration,
+    /// What the control group counted, if there was one.
+    pub group: Option<Use>,
+    /// Without one: how often the process was stopped, and for how long.
+    pub stops: Option<(u64, Duration)>,
+    /// Most memory, in bytes.
+    pub memory_peak: u64,
+    /// Disk use before the start, at the end, and at most, in bytes.
+    pub disk: (u64, u64, u64),
+}
+
+impl Watch {
+    /// Begins to look at process `pid`.
+    ///
+    /// # Errors
+    /// The vessel or /proc cannot be read (without a control group, /proc is
+    /// what holds memory and processor share, and is needed).
+    pub fn new(
+        pid: i32,
+        group: Option<Group>,
+        (vessel, disk_used): (OwnedFd, u64),
+        limits: Limits,
+        cpu_share: f64,
+        now: Instant,
+    ) -> io::Result<Watch> {
+        let run_time = RunTime::new(pid);
+        let (run_time, resident, cycle) = if group.is_some() {
+            (run_time.ok(), None, None)
+        } else {
+            let run_time = run_time?;
+            let run = run_time.read().unwrap_or_default();
+            // One thread cannot use more than one processor.
+            let cycle = (cpu_share < 1.0).then(|| DutyCycle::new(cpu_share, run, now));
+            (Some(run_time), Some(ResidentSet::new(pid)?), cycle)
+        };
+        Ok(Watch {
+            limits,
+            group,
+            disk: DiskWatch::new(vessel, pid, disk_used, now)?,
+            disk_at_start: disk_used,
+            run_time,
+            resident,
+            cycle,
+            next_tick: now + TICK,
+            memory_peak: 0,
+            run: Duration::ZERO,
+        })
+    }
+
+    /// The control group, if the run has one.
+    pub fn group(&mut self) -> Option<&mut Group> {
+        self.group.as_mut()
+    }
+
+    /// The disk watch, to wait for.
+    pub fn disk(&self) -> &DiskWatch {
+        &self.disk
+    }
+
+    /// When the next look is due.
+    pub fn next(&self, now: Instant) -> Option<Instant> {
+        let tick = self.resident.is_some().then_some(self.next_tick);
+        [self.disk.next(now), tick].into_iter().flatten().min()
+    }
+
+    /// Looks at what is due. With a control group that is disk use alone: the
+    /// kernel holds the rest.
+    pub fn look(&mut self, now: Instant) -> Asked {
+        let mut asked = Asked::default();
+        match self.disk.look(now) {
+            Ok(None) => {}
+            Ok(Some(used)) => {
+                asked.disk_used = Some(used);
+                if used > self.limits.disk {
+                    asked.kill = Some(Cause::Disk { used });
+                }
+            }
+            Err(error) => asked.kill = Some(Cause::MonitorLost(error.to_string())),
+        }
+        if self.resident.is_some() && now >= self.next_tick {
+            self.tick(now, &mut asked);
+        }
+        asked
+    }
+
+    fn tick(&mut self, now: Instant, asked: &mut Asked) {
+        self.next_tick = now + TICK;
+        if let Some(used) = self.resident.as_mut().and_then(ResidentSet::read) {
+            if used > self.limits.memory {
+                asked.kill = Some(Cause::Memory { used });
+            }
+        }
+        let run = self.run_time.as_ref().and_then(RunTime::read);
+        if let (Some(cycle), Some(run)) = (&mut self.cycle, run) {
+            self.run = run;
+            asked.step = Some(cycle.look(run, now)).filter(|step| *step != Step::Leave);
+            // A stopped process needs no look before it may go on, but may still
+            // be over its memory: the tick stays within a tenth of a second.
+            self.next_tick = cycle.next().clamp(now + Duration::from_millis(1), now + TICK * 10);
+        }
+    }
+
+    /// Once in a second: whether the group's limits still hold.
+    pub fn check(&mut self) -> Asked {
+        let mut asked = Asked::default();
+        let Some(group) = &self.group else { return asked };
+        match group.check() {
+            Integrity::Whole => {}
+            Integrity::Restored(what) => {
+                asked.note = Some(format!("a limit was loosened and set again: {what}"))
+            }
+            Integrity::Lost(what) => asked.kill = Some(Cause::GroupLost(what)),
+        }
+        // Kernels before 5.19 keep no peak of version 2 groups.
+        self.memory_peak = self.memory_peak.max(group.usage().memory.unwrap_or(0));
+        asked
+    }
+
+    /// Whether the process is held stopped for its processor share.
+    pub fn is_stopped(&self) -> bool {
+        self.cycle.is_some_and(|cycle| cycle.is_stopped())
+    }
+
+    /// Reads the processor clock of a process that has ended, before it is
+    /// waited for.
+    pub fn last_words(&mut self) {
+        if let Some(run) = self.run_time.as_ref().and_then(RunTime::read) {
+            self.run = run;
+        }
+    }
+
+    /// What was used in all; removes the control group.
+    pub fn finish(mut self) -> Used {
+        let used = self.disk.finish().unwrap_or(self.disk.used());
+        let group = self.group.take().map(|group| {
+            let counted = group.usage();
+            group.remove();
+            counted
+        });
+        let children = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
+        let resident = children.map_or(0, |usage| u64::try_from(usage.max_rss()).unwrap_or(0) * 1024);
+        let peak = match group {
+            Some(counted) => counted.memory_peak.unwrap_or(self.memory_peak),
+            None => resident.max(self.resident.as_ref().map_or(0, ResidentSet::peak)),
+        };
+        Used {
+            cpu: group.and_then(|counted| counted.cpu).unwrap_or(self.run),
+            group,
+            stops: self.cycle.map(|cycle| cycle.stops()),
+            memory_peak: peak,
+            disk: (self.disk_at_start, used, self.disk.peak()),
+        }
+    }
+}

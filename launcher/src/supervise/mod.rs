@@ -1,0 +1,480 @@
+//! Watches over one sandbox from its start to its end: one thread, one poll
+//! loop. Everything that can happen to a run wakes the loop; nothing in it waits.
+
+pub mod broker;
+pub mod control;
+pub mod ending;
+pub mod limits;
+pub mod signals;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{raise, Signal};
+use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
+
+use crate::apply::Launched;
+use crate::cgroup::Group;
+use crate::monitor::cpu::Step;
+use crate::output::{Output, Totals, Which};
+use crate::status::{Status, StatusFile};
+use crate::stopfile::StopFile;
+use crate::sys::pidfd;
+use crate::verdict::{Ending, STOPPED};
+
+use broker::{Broker, RunningBroker};
+use control::{Control, Told};
+use ending::{Cause, Death, Finding, Limits, Seen};
+use limits::{Asked, Used, Watch};
+use signals::Signals;
+
+/// How often status file, stop file and control group are looked after.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a killed process is waited for. Longer than this the kernel itself
+/// holds it, and waiting more would only hide that.
+const DEATH: Duration = Duration::from_millis(1_500);
+
+/// How long the broker may take to notice that the run is over.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How long a run that was ended from outside waits for a reader of its output.
+const LAST_OUTPUT: Duration = Duration::from_millis(300);
+
+/// A sandbox that has been started, and everything that belongs to its run.
+pub struct Run {
+    /// The sandbox.
+    pub launched: Launched,
+    /// Its control group, unless the layer is waived.
+    pub group: Option<Group>,
+    /// Where its output goes.
+    pub output: Output,
+    /// `--status`.
+    pub status: Option<StatusFile>,
+    /// `--stop`.
+    pub stop: Option<StopFile>,
+    /// The vessel directory, and its disk use before the start.
+    pub vessel: (OwnedFd, u64),
+    /// The hard limits.
+    pub limits: Limits,
+    /// `resource cpu`.
+    pub cpu_share: f64,
+    /// `--wall`.
+    pub wall: Option<Duration>,
+    /// When the launcher started.
+    pub started: Instant,
+    /// Starts the broker; present if the policy grants network.
+    pub broker: Option<Box<dyn Broker>>,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// The verdict.
+    pub finding: Finding,
+    /// How the process ended.
+    pub death: Death,
+    /// Its process id, which the kernel log names.
+    pub pid: i32,
+    /// What the interpreter told.
+    pub told: Told,
+    /// What was printed.
+    pub totals: Totals,
+    /// What was used.
+    pub used: Used,
+    /// What else the report should say.
+    pub notes: Vec<String>,
+}
+
+/// What the poll loop found ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Sandbox,
+    Signal,
+    Control,
+    Read(Which),
+    Write(Which),
+    Disk,
+    Stop,
+    Network,
+    Broker,
+}
+
+struct Supervisor<'s> {
+    pidfd: OwnedFd,
+    pid: i32,
+    signals: &'s mut Signals,
+    control: Control,
+    output: Output,
+    watch: Watch,
+    status: Option<StatusFile>,
+    stop: Option<StopFile>,
+    wall: Option<Instant>,
+    next_second: Instant,
+    network: Option<OwnedFd>,
+    broker: Option<Box<dyn Broker>>,
+    running_broker: Option<RunningBroker>,
+    broker_gone: Option<Instant>,
+    cause: Option<Cause>,
+    killed_at: Option<Instant>,
+    notes: Vec<String>,
+}
+
+/// Watches over a run until it is over and nothing of it is left.
+///
+/// # Errors
+/// The monitor cannot begin: the sandbox is killed before this returns.
+pub fn supervise(run: Run, signals: &mut Signals) -> io::Result<Ended> {
+    let now = Instant::now();
+    let launched = run.launched;
+    let watch = match Watch::new(launched.pid, run.group, run.vessel, run.limits, run.cpu_share, now) {
+        Ok(watch) => watch,
+        Err(error) => {
+            // It may have ended already.
+            let _ = pidfd::send(launched.pidfd.as_fd(), libc::SIGKILL);
+            let _ = waitid(Id::PIDFd(launched.pidfd.as_fd()), WaitPidFlag::WEXITED);
+            return Err(error);
+        }
+    };
+    let mut supervisor = Supervisor {
+        pid: launched.pid,
+        pidfd: launched.pidfd,
+        signals,
+        control: Control::new(launched.control),
+        output: run.output,
+        watch,
+        status: run.status,
+        stop: run.stop,
+        wall: run.wall.map(|wall| run.started + wall),
+        next_second: now + SECOND,
+        network: launched.broker_end,
+        broker: run.broker,
+        running_broker: None,
+        broker_gone: None,
+        cause: None,
+        killed_at: None,
+        notes: Vec::new(),
+    };
+    supervisor.watch_over();
+    Ok(supervisor.end(run.limits))
+}
+
+impl Supervisor<'_> {
+    /// The loop: returns when the sandbox has ended, or will not.
+    fn watch_over(&mut self) {
+        loop {
+            let now = Instant::now();
+            self.on_time(now);
+            if self.killed_at.is_some_and(|at| now >= at + DEATH) {
+                return;
+            }
+            let ready = self.wait(now);
+            let now = Instant::now();
+            if ready.contains(&Ready::Sandbox) {
+                return;
+            }
+            for what in ready {
+                self.on_ready(what, now);
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen.
+    fn wait(&mut self, now: Instant) -> Vec<Ready> {
+        let mut wake = self.deadline(now);
+        let mut waiting: Vec<(Ready, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(10);
+        let input = PollFlags::POLLIN;
+        waiting.push((Ready::Sandbox, self.pidfd.as_fd(), input));
+        waiting.push((Ready::Signal, self.signals.readable(), input));
+        let optional = [
+            (Ready::Control, self.control.readable(now)),
+            (Ready::Disk, self.watch.disk().readable(now)),
+            (Ready::Stop, self.stop.as_ref().and_then(StopFile::readable)),
+            (Ready::Network, self.network.as_ref().map(AsFd::as_fd)),
+            (
+                Ready::Broker,
+                self.running_broker.as_ref().filter(|_| self.broker_gone.is_none()).map(|b| b.pidfd.as_fd()),
+            ),
+        ];
+        waiting.extend(optional.into_iter().filter_map(|(what, fd)| Some((what, fd?, input))));
+        let interest = self.output.interest(now);
+        wake = [wake, interest.wake].into_iter().flatten().min();
+        waiting.extend(interest.readable.into_iter().map(|(which, fd)| (Ready::Read(which), fd, input)));
+        let room = PollFlags::POLLOUT;
+        waiting.extend(interest.writable.into_iter().map(|(which, fd)| (Ready::Write(which), fd, room)));
+
+        let mut set: Vec<PollFd<'_>> =
+            waiting.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
+        match poll(&mut set, timeout(wake, now)) {
+            Ok(0) => Vec::new(),
+            Ok(_) => {
+                let found = waiting.iter().zip(&set).filter(|(_, polled)| polled.any() != Some(false));
+                found.map(|((what, _, _), _)| *what).collect()
+            }
+            // A signal: its pipe is readable the next time.
+            Err(Errno::EINTR) => Vec::new(),
+            Err(_) => {
+                // Out of kernel memory: not a reason to spin.
+                std::thread::sleep(Duration::from_millis(10));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The next time at which something is due.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let times = [
+            Some(self.next_second),
+            self.wall.filter(|_| self.cause.is_none()),
+            self.killed_at.map(|at| at + DEATH),
+            self.watch.next(now).filter(|_| self.cause.is_none()),
+            self.control.next(now),
+            self.broker_gone.filter(|_| self.cause.is_none()).map(|at| at + GRACE),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        if self.cause.is_none() {
+            if self.wall.is_some_and(|wall| now >= wall) {
+                self.kill(Cause::Wall);
+            }
+            if self.broker_gone.is_some_and(|at| now >= at + GRACE) {
+                self.kill(Cause::BrokerLost("it ended before the program did".to_owned()));
+            }
+            let asked = self.watch.look(now);
+            self.carry_out(asked);
+        }
+        if now >= self.next_second {
+            self.next_second = now + SECOND;
+            self.on_second();
+        }
+    }
+
+    fn on_second(&mut self) {
+        self.control.send_again();
+        if self.cause.is_some() {
+            return;
+        }
+        let asked = self.watch.check();
+        self.carry_out(asked);
+        self.look_for_stop();
+        if let Some(status) = &mut self.status {
+            if let Err(error) = status.write(Status::Started) {
+                let note = format!("the status file could not be renewed: {error}");
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, asked: Asked) {
+        if let Some(bytes) = asked.disk_used {
+            self.control.tell_disk_used(bytes);
+        }
+        if let Some(step) = asked.step {
+            let signal = if step == Step::Stop { libc::SIGSTOP } else { libc::SIGCONT };
+            // It may have ended by itself.
+            let _ = pidfd::send(self.pidfd.as_fd(), signal);
+        }
+        if let Some(note) = asked.note {
+            if self.notes.len() < 20 && !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        if let Some(cause) = asked.kill {
+            self.kill(cause);
+        }
+    }
+
+    fn on_ready(&mut self, what: Ready, now: Instant) {
+        match what {
+            // The loop's own business.
+            Ready::Sandbox => {}
+            Ready::Signal => self.on_signal(),
+            Ready::Control => {
+                if let Err(what) = self.control.read(now) {
+                    self.kill(Cause::Protocol(what));
+                }
+            }
+            Ready::Read(which) => self.output.read(which, now),
+            Ready::Write(which) => self.output.write(which),
+            Ready::Disk => {
+                let asked = self.watch.look(now);
+                self.carry_out(asked);
+            }
+            Ready::Stop => {
+                if self.stop.as_ref().is_some_and(StopFile::noticed) {
+                    self.look_for_stop();
+                }
+            }
+            Ready::Network => self.start_broker(),
+            Ready::Broker => self.broker_gone = Some(now),
+        }
+    }
+
+    fn on_signal(&mut self) {
+        self.signals.clear();
+        if let Some((name, ending)) = self.signals.ending() {
+            self.kill(Cause::Signal(name, ending));
+        } else if self.signals.suspend() && self.cause.is_none() {
+            // Ctrl-Z holds the program too, and nothing runs unwatched. The
+            // sandbox is in a session of its own, so the terminal does not.
+            let _ = pidfd::send(self.pidfd.as_fd(), libc::SIGSTOP);
+            let _ = raise(Signal::SIGSTOP);
+            if !self.watch.is_stopped() {
+                let _ = pidfd::send(self.pidfd.as_fd(), libc::SIGCONT);
+            }
+        }
+    }
+
+    fn look_for_stop(&mut self) {
+        if let Some(order) = self.stop.as_ref().and_then(StopFile::look) {
+            self.kill(Cause::Stop(order));
+        }
+    }
+
+    /// Kills the sandbox; the first cause is the one that counts.
+    fn kill(&mut self, cause: Cause) {
+        if self.cause.is_some() {
+            return;
+        }
+        self.cause = Some(cause);
+        self.killed_at = Some(Instant::now());
+        // ESRCH: it has ended in between. SIGKILL also ends a stopped process.
+        let _ = pidfd::send(self.pidfd.as_fd(), libc::SIGKILL);
+        if let Some(group) = self.watch.group() {
+            group.kill();
+        }
+    }
+
+    /// The sandbox uses its network channel for the first time.
+    fn start_broker(&mut self) {
+        let Some(channel) = self.network.take() else { return };
+        let mut set = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+        let input = poll(&mut set, PollTimeout::ZERO).is_ok()
+            && set[0].revents().is_some_and(|flags| flags.contains(PollFlags::POLLIN));
+        let Some(broker) = self.broker.as_mut().filter(|_| input) else {
+            // The sandbox closed its end without having asked for anything.
+            return;
+        };
+        let group = match self.watch.group() {
+            Some(group) => group.broker_entry(broker.memory(), broker.processes()).map(Some),
+            None => Ok(None),
+        };
+        match group.and_then(|group| broker.start(channel, group)) {
+            Ok(running) => self.running_broker = Some(running),
+            Err(error) => self.kill(Cause::BrokerLost(format!("it could not be started: {error}"))),
+        }
+    }
+
+    /// The sandbox has ended (or the kernel keeps it): collects what is left,
+    /// decides, tells, and cleans up.
+    fn end(mut self, limits: Limits) -> Ended {
+        self.watch.last_words();
+        let death = self.reap();
+        self.end_broker();
+        if let Err(what) = self.control.finish() {
+            self.notes.push(what);
+        }
+        self.output.drain(Instant::now());
+        let told = self.control.told().clone();
+        let used = self.watch.finish();
+        let finding = ending::decide(&Seen {
+            cause: self.cause.as_ref(),
+            death,
+            outcome: told.outcome.as_ref(),
+            memory: used.group.filter(|group| group.own_limit_hit).map(|_| used.memory_peak),
+            limits,
+        });
+        if let Some(line) = &finding.line {
+            self.output.say(line);
+        }
+        if let (Some(Cause::Stop(order)), Ending::Stopped(_)) = (&self.cause, finding.ending) {
+            self.output.add(Which::Out, &order.message);
+        }
+        if let Some(status) = &mut self.status {
+            let word =
+                if finding.ending == Ending::Stopped(STOPPED) { Status::Stopped } else { Status::Terminated };
+            if let Err(error) = status.write(word) {
+                self.notes.push(format!("the status file could not be written: {error}"));
+            }
+        }
+        let patience = self.cause.as_ref().map(|_| Instant::now() + LAST_OUTPUT);
+        last_output(&mut self.output, self.signals, patience);
+        Ended { finding, death, pid: self.pid, told, totals: self.output.totals(), used, notes: self.notes }
+    }
+
+    fn reap(&self) -> Death {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        loop {
+            match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {
+                Ok(WaitStatus::Exited(_, status)) => return Death::Exited(status),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Death::Killed(signal),
+                Err(Errno::EINTR) => {}
+                _ => return Death::Unfinished,
+            }
+        }
+    }
+
+    /// The broker ends when the sandbox's end of the channel is gone; one that
+    /// does not is killed.
+    fn end_broker(&mut self) {
+        let Some(running) = self.running_broker.take() else { return };
+        let mut set = [PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN)];
+        let grace = PollTimeout::try_from(GRACE).unwrap_or(PollTimeout::ZERO);
+        if !matches!(poll(&mut set, grace), Ok(ready) if ready > 0) {
+            let _ = pidfd::send(running.pidfd.as_fd(), libc::SIGKILL);
+            self.notes.push("the broker did not end by itself and was killed".to_owned());
+        }
+        let _ = waitid(Id::PIDFd(running.pidfd.as_fd()), WaitPidFlag::WEXITED);
+    }
+}
+
+/// Waits until readers have taken the rest of the output: as long as it takes
+/// for a run that ended by itself, shortly for one that was ended. A signal ends
+/// the wait.
+fn last_output(output: &mut Output, signals: &mut Signals, patience: Option<Instant>) {
+    while output.is_held() {
+        let now = Instant::now();
+        if patience.is_some_and(|until| now >= until) {
+            return output.abandon();
+        }
+        let ready: Vec<Ready> = {
+            let interest = output.interest(now);
+            let mut waiting = vec![(Ready::Signal, signals.readable(), PollFlags::POLLIN)];
+            let room = PollFlags::POLLOUT;
+            waiting.extend(interest.writable.into_iter().map(|(which, fd)| (Ready::Write(which), fd, room)));
+            let mut set: Vec<PollFd<'_>> =
+                waiting.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
+            if poll(&mut set, timeout(patience, now)).is_err() {
+                continue;
+            }
+            let found = waiting.iter().zip(&set).filter(|(_, polled)| polled.any() != Some(false));
+            found.map(|((what, _, _), _)| *what).collect()
+        };
+        for what in ready {
+            match what {
+                Ready::Write(which) => output.write(which),
+                _ => {
+                    signals.clear();
+                    if signals.ending().is_some() {
+                        return output.abandon();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Milliseconds until `wake`, rounded up, so that the loop never spins.
+fn timeout(wake: Option<Instant>, now: Instant) -> PollTimeout {
+    let Some(wake) = wake else { return PollTimeout::NONE };
+    let wait = wake.saturating_duration_since(now);
+    let milliseconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+    PollTimeout::try_from(milliseconds.min(i32::MAX as u32)).unwrap_or(PollTimeout::MAX)
+}
