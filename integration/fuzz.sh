@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs each fuzz target for a number of seconds (first word; default 60), on one
+# job, with the seeds of the checkout. Needs cargo-fuzz; the toolchain's own
+# compiler is used (RUSTC_BOOTSTRAP lets a stable one take the sanitizer's flags).
+set -eu
+seconds=${1:-60}
+cd "$(dirname "$0")/fuzz"
+command -v cargo-fuzz >/dev/null 2>&1 || {
+  echo "fuzz.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz" >&2
+  exit 1
+}
+command -v c++ >/dev/null 2>&1 || {
+  echo "fuzz.sh: a C++ compiler is missing; install it with: sudo apt-get install g++" >&2
+  exit 1
+}
+export RUSTC_BOOTSTRAP=1
+# The project links statically; the sanitizer needs a dynamic program.
+unset CARGO_BUILD_TARGET
+host=$(rustc -vV | sed -n 's/^host: //p')
+seed() { # seed TARGET FILE…
+  target=$1
+  shift
+  mkdir -p "corpus/$target"
+  for file in "$@"; do cp -f "$file" "corpus/$target/seed-$(basename "$file")"; done
+}
+seed policy ../../policies/restrictions.* ../tests/hostile/policies/*
+seed source ../../examples/*.repy ../tests/hostile/*.repy
+mkdir -p corpus/frames
+for target in policy source frames ${FUZZ_MORE:-}; do
+  echo "== $target for $seconds s"
+  RUSTFLAGS="-C target-feature=-crt-static" cargo fuzz run --target "$host" "$target" -- \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 2>&1 |
+    grep -E "^stat::|^==|ERROR|panicked|artifact|SUMMARY|error" || true
+  if ls "artifacts/$target"/* >/dev/null 2>&1; then
+    echo "fuzz.sh: $target found something: integration/fuzz/artifacts/$target" >&2
+    exit 1
+  fi
+done
