@@ -1,13 +1,25 @@
 //! Carries a plan out: builds the sandbox process and starts the interpreter
-//! in it.
+//! in it. What the launcher prepares is in `prepare`, what the new process
+//! does to itself in `child`, what the launcher does for it as root in `ids`.
 
-use std::fmt;
-use std::os::fd::OwnedFd;
+mod child;
+mod error;
+mod ids;
+mod prepare;
+
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use crate::plan::layer::Layer;
-use crate::plan::{Plan, Refusal};
+pub use error::LaunchError;
+
+use crate::facts::Vessel;
+use crate::plan::control::Action;
+use crate::plan::Plan;
 use crate::request::Request;
+use crate::sys::process::{self, Cloned};
+use crate::sys::shared::monotonic;
+use crate::sys::{descriptor, Errno, Sys};
+use prepare::{Inside, Outside};
 
 /// The groups the new process starts in, opened by the launcher beforehand.
 #[derive(Debug, Default)]
@@ -38,7 +50,7 @@ pub struct Launched {
     pub broker_end: Option<OwnedFd>,
     /// The uid the sandbox has on the host.
     pub host_uid: u32,
-    /// How long each step took, in order.
+    /// How long each step took, in order; empty unless measured.
     pub timings: Vec<Timing>,
 }
 
@@ -51,56 +63,137 @@ pub struct Timing {
     pub took: Duration,
 }
 
-/// A step of the start that failed: exit status 4 (2 where `usage` is set).
-#[derive(Debug)]
-pub struct LaunchError {
-    /// The layer the failed step belongs to, where it is one of them.
-    pub layer: Option<Layer>,
-    /// What was being done, on what.
-    pub doing: String,
-    /// The kernel's answer.
-    pub errno: i32,
-    /// What the operator can do, where that is known.
-    pub hint: Option<String>,
-    /// Whether the fault lies in what the command line names (exit status 2).
-    pub usage: bool,
-}
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, std::io::Error::from_raw_os_error(self.errno))?;
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  {hint}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for LaunchError {}
-
 /// Builds the sandbox that `plan` describes and starts the interpreter in it.
 /// Returns once the interpreter has been executed, all its controls in force.
+/// With `measure`, the duration of each step is returned too.
 ///
 /// The calling process must have one thread only: the child runs ordinary code
 /// between `clone3` and `execveat`.
 ///
 /// # Errors
 /// The step that failed; nothing is left behind.
-pub fn launch(_plan: &Plan, _request: &Request, _cgroup: CgroupEntry) -> Result<Launched, LaunchError> {
-    Err(LaunchError {
-        layer: None,
-        doing: "starting the sandbox".to_owned(),
-        errno: libc::ENOSYS,
-        hint: None,
-        usage: false,
+pub fn launch(
+    plan: &Plan,
+    request: &Request,
+    vessel: &Vessel,
+    cgroup: CgroupEntry,
+    measure: bool,
+) -> Result<Launched, LaunchError> {
+    let began = monotonic();
+    let (mut inside, outside) = prepare::prepare(plan, request, vessel, cgroup, measure)?;
+    let prepared = monotonic();
+    let (pidfd, pid) = start_child(plan, request, &mut inside)?;
+    let cloned = monotonic();
+
+    let finished = finish(plan, request, inside, &outside, pid);
+    let executed = monotonic();
+    let marks = match finished {
+        Ok(marks) => marks,
+        Err(error) => {
+            process::kill_and_reap(pidfd.as_fd());
+            return Err(error);
+        }
+    };
+    let timings =
+        if measure { timings(plan, &marks, [began, prepared, cloned, executed]) } else { Vec::new() };
+    let Outside { stdout, stderr, control, network, .. } = outside;
+    Ok(Launched {
+        pidfd,
+        pid,
+        stdout,
+        stderr,
+        control,
+        broker_end: network,
+        host_uid: plan.identity().map_or(0, |identity| identity.on_host().uid),
+        timings,
     })
 }
 
-/// A refusal or a failed step: either ends the run before it began.
-#[derive(Debug)]
-pub enum StartError {
-    /// The plan could not be made.
-    Refused(Refusal),
-    /// A step of it failed.
-    Failed(LaunchError),
+/// Clones. `clone3` carries the current directory into the new mount
+/// namespace, which it does not do for descriptors: so the launcher stands in
+/// the vessel meanwhile.
+fn start_child(plan: &Plan, request: &Request, inside: &mut Inside) -> Result<(OwnedFd, i32), LaunchError> {
+    let home = descriptor::open(c".", libc::O_PATH)
+        .map_err(|errno| LaunchError::new("opening the current directory", errno))?;
+    process::enter(inside.vessel.as_fd())
+        .map_err(|errno| LaunchError::vessel(request, "entering the vessel directory", errno))?;
+    let cloned = process::clone_into(prepare::clone_flags(plan), inside.group());
+    if matches!(cloned, Ok(Cloned::Child)) {
+        child::run(plan, inside);
+    }
+    let returned = process::enter(home.as_fd());
+    match cloned {
+        Ok(Cloned::Parent { pidfd, pid }) => match returned {
+            Ok(()) => Ok((pidfd, pid)),
+            Err(errno) => {
+                process::kill_and_reap(pidfd.as_fd());
+                Err(LaunchError::new("returning to the current directory", errno))
+            }
+        },
+        // Not reached: `child::run` never returns.
+        Ok(Cloned::Child) => process::exit_now(child::FAILED),
+        Err(errno) => Err(error::of_clone(plan, errno)),
+    }
+}
+
+/// Does the launcher's part for the child and waits until it has executed the
+/// interpreter. Returns the child's marks: (index of the control, time).
+fn finish(
+    plan: &Plan,
+    request: &Request,
+    mut inside: Inside,
+    outside: &Outside,
+    pid: i32,
+) -> Result<Vec<(u32, u64)>, LaunchError> {
+    if let Some(release) = &outside.release {
+        ids::map_and_release(plan, request, &inside, release, pid)?;
+    }
+    let marks = inside.marks.take();
+    // The child's ends must be closed here, or the pipe never ends.
+    drop(inside);
+    let mut record = [0u8; child::RECORD];
+    match read_record(outside, &mut record) {
+        // The pipe is closed by exec: the interpreter runs.
+        Ok(0) => Ok(marks.map_or_else(Vec::new, |marks| marks.read())),
+        Ok(child::RECORD) => Err(error::of_child(plan, request, record)),
+        Ok(_) => Err(LaunchError::new("reading the child's report", Errno(libc::EPROTO))),
+        Err(errno) => Err(LaunchError::new("waiting for the interpreter to start", errno)),
+    }
+}
+
+fn read_record(outside: &Outside, record: &mut [u8]) -> Sys<usize> {
+    let mut filled = 0;
+    while filled < record.len() {
+        match nix::unistd::read(outside.report.as_fd(), &mut record[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Durations from the launcher's times [began, prepared, cloned, executed] and
+/// the child's marks, which come one per control, steps of one name joined.
+fn timings(plan: &Plan, marks: &[(u32, u64)], [began, prepared, cloned, executed]: [u64; 4]) -> Vec<Timing> {
+    let took = |from: u64, to: u64| Duration::from_nanos(to.saturating_sub(from));
+    let mut timings = vec![Timing { step: "prepare", took: took(began, prepared) }];
+    let mut last = prepared;
+    for &(index, at) in marks {
+        let step = match plan.controls.get(index as usize) {
+            Some(control) => control.action.name(),
+            None => "clone",
+        };
+        match timings.last_mut() {
+            Some(timing) if timing.step == step => timing.took += took(last, at),
+            _ => timings.push(Timing { step, took: took(last, at) }),
+        }
+        last = at;
+    }
+    if marks.is_empty() {
+        last = cloned;
+    }
+    timings.push(Timing { step: Action::Execute.name(), took: took(last, executed) });
+    timings
 }

@@ -147,3 +147,31 @@ pub fn raise_open_files() -> Sys<u64> {
     }
     Ok(limit.rlim_max)
 }
+
+/// Receives a message of one byte and takes the descriptor that came with it,
+/// if one did.
+///
+/// # Errors
+/// EPIPE where the other end was closed; as `recvmsg(2)`.
+pub fn receive(socket: BorrowedFd<'_>) -> Sys<Option<OwnedFd>> {
+    use nix::sys::socket::{recvmsg, ControlMessageOwned, MsgFlags};
+    let mut byte = [0u8; 1];
+    let mut buffer = nix::cmsg_space!([RawFd; 1]);
+    let mut slices = [std::io::IoSliceMut::new(&mut byte)];
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut buffer), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    if message.bytes != 1 {
+        return Err(Errno(libc::EPIPE));
+    }
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            if let [number] = numbers[..] {
+                // SAFETY: the kernel just made this descriptor for this
+                // process, and nothing else has taken it: the buffer holds one
+                // message, which is read once.
+                return Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }));
+            }
+        }
+    }
+    Ok(None)
+}

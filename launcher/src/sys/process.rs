@@ -282,3 +282,15 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Sys<()> {
     let file = super::descriptor::open(path, libc::O_WRONLY)?;
     super::descriptor::write_all(file.as_fd(), text)
 }
+
+/// Does nothing until killed, by the launcher or by its end. For a helper
+/// process that only lends its namespaces.
+pub fn wait_to_be_killed(launcher: BorrowedFd<'_>) -> ! {
+    if die_with_parent().is_err() || !is_alive(launcher) {
+        exit_now(1);
+    }
+    loop {
+        // SAFETY: takes nothing.
+        unsafe { libc::pause() };
+    }
+}
