@@ -290,8 +290,8 @@ fn compile_filter(plan: &FilterPlan, exec_number: i32) -> Result<seccompiler::Bp
 }
 
 /// Bits as the landlock crate's type.
-fn flags<T: landlock::BitFlag<Numeric = u64>>(bits: u64) -> Result<BitFlags<T>, String> {
-    BitFlags::from_bits(bits).map_err(|_| format!("right {bits:#x} is unknown"))
+fn fs_flags(bits: u64) -> Result<BitFlags<AccessFs>, String> {
+    BitFlags::from_bits(bits).map_err(|_| format!("file right {bits:#x} is unknown"))
 }
 
 /// Makes the ruleset. Rights were probed bit by bit, so that all that is asked
@@ -304,25 +304,24 @@ fn build_ruleset(
     let build = || -> Result<RulesetCreated, Box<dyn std::error::Error>> {
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
-            .handle_access(flags::<AccessFs>(plan.handled_fs)?)?;
+            .handle_access(fs_flags(plan.handled_fs)?)?;
         if plan.handled_net != 0 {
-            ruleset = ruleset.handle_access(flags::<AccessNet>(plan.handled_net)?)?;
+            ruleset = ruleset.handle_access(BitFlags::<AccessNet>::from_bits_truncate(plan.handled_net))?;
         }
         if plan.scoped != 0 {
-            ruleset = ruleset.scope(flags::<Scope>(plan.scoped)?)?;
+            ruleset = ruleset.scope(BitFlags::<Scope>::from_bits_truncate(plan.scoped))?;
         }
-        let mut ruleset = ruleset
-            .create()?
-            .add_rule(PathBeneath::new(interpreter.as_fd(), flags::<AccessFs>(plan.interpreter)?))?;
+        let mut ruleset =
+            ruleset.create()?.add_rule(PathBeneath::new(interpreter.as_fd(), fs_flags(plan.interpreter)?))?;
         if plan.vessel != 0 {
-            let rights = flags::<AccessFs>(plan.vessel)?;
+            let rights = fs_flags(plan.vessel)?;
             ruleset = ruleset.add_rule(PathBeneath::new(vessel.as_fd(), rights))?;
         }
         for (name, rights) in &plan.files {
             let name = CString::new(name.as_str())?;
             match descriptor::open_at(vessel.as_fd(), &name, libc::O_PATH | libc::O_NOFOLLOW) {
                 Ok(file) => {
-                    let rights = flags::<AccessFs>(*rights)?;
+                    let rights = fs_flags(*rights)?;
                     ruleset = ruleset.add_rule(PathBeneath::new(file.as_fd(), rights))?;
                 }
                 // Gone since it was planned for: then nothing is granted.

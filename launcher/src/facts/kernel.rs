@@ -55,13 +55,13 @@ pub(super) fn in_first_user_namespace() -> bool {
 /// shows; the launch then names the layer.
 pub(super) fn user_namespaces(uid: u32) -> Support {
     if !fs::exists("/proc/self/ns/user").unwrap_or(false) {
-        return Support::No("this kernel has no user namespaces, or /proc is not mounted".to_owned());
+        return Support::no("this kernel has no user namespaces, or /proc is not mounted");
     }
     if switch("/proc/sys/user/max_user_namespaces") == Some(0) {
-        return Support::No("user.max_user_namespaces is 0".to_owned());
+        return Support::no("user.max_user_namespaces is 0");
     }
     if uid != 0 && switch("/proc/sys/kernel/unprivileged_userns_clone") == Some(0) {
-        return Support::No("kernel.unprivileged_userns_clone is 0".to_owned());
+        return Support::no("kernel.unprivileged_userns_clone is 0");
     }
     Support::Yes
 }

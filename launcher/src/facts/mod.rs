@@ -18,8 +18,31 @@ use crate::sys::{self, descriptor, process, Errno};
 pub enum Support {
     /// It does.
     Yes,
-    /// It does not, for this reason (one clause, lower case).
-    No(String),
+    /// It does not.
+    No {
+        /// What was found, in one clause.
+        reason: String,
+        /// What the operator can do, where more is known than the layer's own
+        /// remedy.
+        remedy: Option<String>,
+    },
+}
+
+impl Support {
+    /// It does not, for this reason.
+    pub fn no(reason: impl Into<String>) -> Support {
+        Support::No { reason: reason.into(), remedy: None }
+    }
+
+    /// What the search for a control group came to.
+    pub fn of_group<T>(found: &Result<T, crate::cgroup::Missing>) -> Support {
+        match found {
+            Ok(_) => Support::Yes,
+            Err(missing) => {
+                Support::No { reason: missing.reason.clone(), remedy: Some(missing.remedy.clone()) }
+            }
+        }
+    }
 }
 
 /// On whose authority the launcher runs.
@@ -125,7 +148,7 @@ impl Host {
             seccomp: if process::knows_seccomp_filters() {
                 Support::Yes
             } else {
-                Support::No("this kernel has no seccomp filters".to_owned())
+                Support::no("this kernel has no seccomp filters")
             },
             mdwe: process::knows_deny_write_execute(),
             userns: kernel::user_namespaces(uid),

@@ -53,7 +53,7 @@ pub(super) fn process_limits(demand: &Demand, max_accepted: u32) -> Vec<ProcessL
             libc::RLIMIT_NOFILE,
             "NOFILE",
             open_files(demand, max_accepted),
-            "filesopened, insockets, outsockets",
+            "filesopened+insockets+outsockets",
             demand.filesopened.line,
         ),
         row(libc::RLIMIT_NPROC, "NPROC", 1, "", 0),
@@ -79,28 +79,28 @@ pub struct GroupLimits {
     pub processes: u64,
 }
 
-/// The shortest quota and the longest period the kernel takes, microseconds.
-const SHORTEST_QUOTA: f64 = 1_000.0;
-const SHORTEST_PERIOD: f64 = 10_000.0;
-const LONGEST_PERIOD: f64 = 1_000_000.0;
+/// The least share a quota can express: 1 ms in each second.
+const LEAST_SHARE: f64 = 0.001;
 
-/// The limits of the control group. The period is as short as the kernel
-/// takes, down to 10 ms, so that a throttled program stalls briefly.
+/// The limits of the control group. The period is 10 ms, so that a throttled
+/// program stalls briefly, or as long as the kernel's least quota of 1 ms needs.
 pub(super) fn group_limits(demand: &Demand) -> Result<GroupLimits, Refusal> {
     let share = demand.cpu.value;
-    let period = (SHORTEST_QUOTA / share).ceil().max(SHORTEST_PERIOD);
     // Also false for a share that is not a number.
-    if !(period <= LONGEST_PERIOD && share > 0.0) {
+    if !(LEAST_SHARE..=1e6).contains(&share) {
         return Err(Refusal {
             layer: None,
             reason: format!(
-                "line {}: a cpu share of {share} cannot be held: the kernel takes at least .001",
+                "line {}: a cpu share of {share} cannot be held: the kernel takes at least {LEAST_SHARE}",
                 demand.cpu.line
             ),
-            remedy: "write 'resource cpu .001' or more".to_owned(),
+            remedy: format!("write 'resource cpu {LEAST_SHARE}' or more"),
         });
     }
-    let quota = (share * period).round().max(SHORTEST_QUOTA);
+    let period = (1_000.0 / share).ceil().clamp(10_000.0, 1_000_000.0);
+    // A share such as .29 has no exact binary form: without the nudge
+    // 0.29 * 10000 would become 2899.
+    let quota = (share * period + 1e-6).floor().max(1_000.0);
     Ok(GroupLimits {
         memory: demand.memory.value,
         cpu_quota: quota as u64,

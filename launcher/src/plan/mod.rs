@@ -167,7 +167,11 @@ fn require(layer: Layer, host: &Host, enforced: Layers) -> Result<(), Refusal> {
 fn supported(layer: Layer, support: &Support) -> Result<(), Refusal> {
     match support {
         Support::Yes => Ok(()),
-        Support::No(reason) => Err(Refusal::missing(layer, reason.clone())),
+        Support::No { reason, remedy } => Err(Refusal {
+            layer: Some(layer),
+            reason: reason.clone(),
+            remedy: remedy.clone().unwrap_or_else(|| layer.remedy().to_owned()),
+        }),
     }
 }
 

@@ -128,10 +128,10 @@ fn an_equivalent_that_is_waived_does_not_count() {
 #[test]
 fn a_missing_layer_is_refused_by_name_and_can_be_waived() {
     let missing = [
-        (Layer::Cgroup, Host { cgroup: Support::No("no group is delegated".to_owned()), ..user() }),
-        (Layer::Userns, Host { userns: Support::No("user.max_user_namespaces is 0".to_owned()), ..host() }),
+        (Layer::Cgroup, Host { cgroup: Support::no("no group is delegated"), ..user() }),
+        (Layer::Userns, Host { userns: Support::no("user.max_user_namespaces is 0"), ..host() }),
         (Layer::Landlock, Host { landlock: None, ..host() }),
-        (Layer::Seccomp, Host { seccomp: Support::No("none".to_owned()), ..host() }),
+        (Layer::Seccomp, Host { seccomp: Support::no("none"), ..host() }),
         (Layer::Idmap, Host { authority: Authority::PlainRoot, ..host() }),
     ];
     let mut texts = String::new();
@@ -198,12 +198,12 @@ fn named_files_are_held_by_the_kernel_only_while_they_exist() {
 fn cpu_shares_become_quotas_the_kernel_takes() {
     for (share, quota, period) in [
         (0.1, 1_000, 10_000),
+        (0.29, 2_900, 10_000),
         (0.05, 1_000, 20_000),
         (0.5, 5_000, 10_000),
         (1.0, 10_000, 10_000),
         (1.5, 15_000, 10_000),
         (0.001, 1_000, 1_000_000),
-        (0.9, 9_000, 10_000),
     ] {
         let limits = limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }).expect("a fair share");
         assert_eq!((limits.cpu_quota, limits.cpu_period), (quota, period), "{share}");
