@@ -2,7 +2,7 @@
 //! child only has to make calls.
 
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use landlock::{
@@ -108,9 +108,14 @@ pub(super) fn prepare(
     let failed = |doing: &'static str| move |errno: Errno| LaunchError::new(doing, errno);
     descriptor::fill_standard().map_err(failed("opening /dev/null for a closed standard stream"))?;
 
+    let null = descriptor::open(c"/dev/null", libc::O_RDONLY)
+        .and_then(descriptor::above_contract)
+        .map_err(failed("opening /dev/null"))?;
+    // All that is opened from here on, by crates too, lies above the numbers
+    // that the child fills, so that filling them overwrites no source.
+    let held = descriptor::hold_contract(null.as_fd()).map_err(failed("reserving descriptors"))?;
     let interpreter = open_interpreter(request)?;
     let vessel = open_vessel(request, vessel_facts)?;
-    let null = above(descriptor::open(c"/dev/null", libc::O_RDONLY)).map_err(failed("opening /dev/null"))?;
     let (stdout, stdout_inside) = pipe().map_err(failed("making the pipe for standard output"))?;
     let (stderr, stderr_inside) = pipe().map_err(failed("making the pipe for standard error"))?;
     let (control, control_inside) = channel().map_err(failed("making the control channel"))?;
@@ -158,7 +163,7 @@ pub(super) fn prepare(
             _ => {}
         }
     }
-    let launcher = above(process::own_pidfd()).map_err(failed("opening the launcher's own pidfd"))?;
+    let launcher = process::own_pidfd().map_err(failed("opening the launcher's own pidfd"))?;
     let exec_number = free_number(exec_from)?;
     let filter = plan.controls.iter().find_map(|control| match &control.action {
         Action::Filter(filter) => Some(filter),
@@ -186,22 +191,17 @@ pub(super) fn prepare(
         cgroup: move_up(cgroup).map_err(failed("opening the control groups"))?,
         marks,
     };
+    drop(held);
     Ok((inside, Outside { stdout, stderr, control, network, report, release: release.0 }))
 }
 
-fn above(opened: Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
-    opened.and_then(descriptor::above_contract)
-}
-
 fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    Ok((descriptor::above_contract(read)?, descriptor::above_contract(write)?))
+    Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
 }
 
 fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (ours, theirs) =
-        nix::sys::socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-    Ok((descriptor::above_contract(ours)?, descriptor::above_contract(theirs)?))
+    let kind = SockType::SeqPacket;
+    Ok(nix::sys::socket::socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
 fn move_up(cgroup: CgroupEntry) -> Result<CgroupEntry, Errno> {
@@ -220,14 +220,14 @@ fn sealed_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let seals =
         SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     nix::fcntl::fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    descriptor::above_contract(file)
+    Ok(file)
 }
 
 fn open_interpreter(request: &Request) -> Result<OwnedFd, LaunchError> {
     let path = &request.interpreter;
     let failed = |errno: Errno| LaunchError::interpreter(request, "opening", errno);
     let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(Errno(libc::EINVAL)))?;
-    let file = above(descriptor::open(&c_path, libc::O_PATH)).map_err(failed)?;
+    let file = descriptor::open(&c_path, libc::O_PATH).map_err(failed)?;
     let status = nix::sys::stat::fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(LaunchError::interpreter(request, "it is not a regular file", Errno(libc::EACCES)));
@@ -243,7 +243,7 @@ fn open_vessel(request: &Request, facts: &Vessel) -> Result<OwnedFd, LaunchError
     let failed = |errno: Errno| LaunchError::vessel(request, "opening the vessel directory", errno);
     let path =
         CString::new(request.vessel.as_os_str().as_bytes()).map_err(|_| failed(Errno(libc::EINVAL)))?;
-    let directory = above(descriptor::open(&path, libc::O_PATH | libc::O_DIRECTORY)).map_err(failed)?;
+    let directory = descriptor::open(&path, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
     let status = nix::sys::stat::fstat(directory.as_fd()).map_err(|errno| failed(errno.into()))?;
     if (status.st_dev, status.st_ino) != facts.identity {
         return Err(LaunchError::vessel(
@@ -363,6 +363,5 @@ pub(super) fn idmapped_tree(
         }
         failure
     })?;
-    debug_assert!(tree.as_raw_fd() > 2);
-    above(Ok(tree)).map_err(|errno| LaunchError::new("moving the vessel's mount descriptor", errno))
+    Ok(tree)
 }

@@ -25,6 +25,25 @@ pub fn above_contract(descriptor: OwnedFd) -> Sys<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// Takes every free number below [`FIRST_FREE`], so that what is opened while
+/// these are held lies above the contract's numbers.
+///
+/// # Errors
+/// EMFILE.
+pub fn hold_contract(model: BorrowedFd<'_>) -> Sys<Vec<OwnedFd>> {
+    let mut held = Vec::with_capacity(FIRST_FREE as usize);
+    loop {
+        // SAFETY: F_DUPFD_CLOEXEC takes integers and makes a descriptor.
+        let number = check_int(unsafe { libc::fcntl(model.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) })?;
+        // SAFETY: the descriptor was just created.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+        if number >= FIRST_FREE {
+            return Ok(held);
+        }
+        held.push(descriptor);
+    }
+}
+
 /// Fills descriptors 0, 1 and 2 with `/dev/null` where the launcher was
 /// started with them closed, so that nothing it opens later becomes one of
 /// them.
