@@ -4,11 +4,13 @@
 //! and a finished process, as a shell script would.
 #![deny(unsafe_code)]
 
+pub mod lang;
 pub mod network;
 pub mod outside;
 pub mod run;
 pub mod scratch;
 pub mod setting;
+pub mod timed;
 
 use std::path::{Path, PathBuf};
 
