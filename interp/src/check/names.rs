@@ -38,19 +38,47 @@ pub fn refused(name: &[u8]) -> Option<Reason> {
     exact.then_some(Reason::Exact)
 }
 
+/// What to write instead of well-known names.
+const INSTEAD: &[(&[&str], &str)] = &[
+    (
+        &["__class__", "__bases__", "__mro__", "__subclasses__"],
+        "ask with `type(x)`, `isinstance(x, C)` and `issubclass(C, D)`",
+    ),
+    (
+        &["__dict__", "__getattr__", "__getattribute__", "__setattr__", "__delattr__"],
+        "keep what is looked up by name in a dictionary",
+    ),
+    (
+        &["__len__", "__iter__", "__contains__", "__getitem__", "__setitem__", "__delitem__"],
+        "keep a list or dictionary in the object, and write ordinary methods for the rest",
+    ),
+    (
+        &["__cmp__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__"],
+        "write an ordinary method that compares, or sort with `cmp=` or `key=`",
+    ),
+    (&["__enter__", "__exit__"], "write ordinary methods and call them in `try:` ... `finally:`"),
+    (&["__new__", "__metaclass__", "__slots__"], "set up the object in `__init__`"),
+    (
+        &["__name__", "__doc__", "__file__", "__builtins__", "__import__", "__debug__"],
+        "leave it away: a program has no modules and runs from its first line on",
+    ),
+];
+
 /// A name where a program uses it, for messages.
 pub(super) fn explain(name: &str, reason: Reason) -> (String, String) {
     match reason {
         Reason::DoubleUnderscore => (
             format!("the name `{name}` is refused: names with `__` reach into the interpreter"),
-            match name.strip_prefix("__").and_then(|name| name.strip_suffix("__")) {
-                Some(plain) if !plain.is_empty() => format!(
-                    "write an ordinary method, such as `{plain}`, and call it; the interpreter \
-                     calls only {}",
-                    ALLOWED.join(", ")
-                ),
-                _ => "use single underscores".to_owned(),
-            },
+            INSTEAD.iter().find(|(names, _)| names.contains(&name)).map_or_else(
+                || {
+                    format!(
+                        "give methods and variables plain names and call them yourself; the \
+                             interpreter itself calls only {}",
+                        ALLOWED.join(", ")
+                    )
+                },
+                |(_, help)| (*help).to_owned(),
+            ),
         ),
         Reason::Prefix(prefix) => (
             format!(

@@ -113,7 +113,7 @@ pub const NODES: &[(Node, Verdict)] = &[
         refused(
             "a conditional expression (`x if c else y`)",
             "the dialect is older than it",
-            "use an `if` statement",
+            "use an `if` statement, or `c and x or y` where x is never false",
         ),
     ),
     (
@@ -185,6 +185,24 @@ pub const NODES: &[(Node, Verdict)] = &[
         refused("`yield`", "there are no generators", "collect the values in a list and return it"),
     ),
 ];
+
+/// Which constructs are allowed, by number: the table in the form that is
+/// looked at once per node.
+const ALLOWED: [bool; Node::ALL.len()] = {
+    let mut allowed = [false; Node::ALL.len()];
+    let mut row = 0;
+    while row < NODES.len() {
+        allowed[NODES[row].0 as usize] = matches!(NODES[row].1, Verdict::Allowed);
+        row += 1;
+    }
+    allowed
+};
+
+/// True if a construct is part of Repy.
+#[inline]
+pub fn allowed(node: Node) -> bool {
+    ALLOWED[node as usize]
+}
 
 /// What the check says about a construct.
 pub fn verdict(node: Node) -> Verdict {

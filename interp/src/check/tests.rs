@@ -65,12 +65,12 @@ fn a_refusal_reads_well() {
 }
 
 #[test]
-fn names_of_parameters_are_not_looked_at_but_their_uses_are() {
-    assert!(verdict("def f(__x, f_y=1, *im_a, **co_b): pass").is_ok());
-    assert!(verdict("def f((__x, y)): pass").is_ok());
-    assert!(verdict("def f(__x): return __x").is_err());
-    assert!(verdict("f(__x=1)").is_err());
-    assert!(verdict("def f(x=__x): pass").is_err());
+fn names_of_parameters_are_checked_too() {
+    let text = "def f(__x, (f_y, a)=1, *im_a, **co_b): pass";
+    let refusal = verdict(text).expect_err("refused");
+    let columns: Vec<u32> = refusal.diagnostics().iter().map(|one| one.column).collect();
+    assert_eq!(columns, [7, 13, 25, 33]);
+    assert!(verdict("def f(x, (y, a)=1, *im, **co): pass").is_ok());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! [`ast`]: crate::syntax::ast
 
 use super::names;
-use super::nodes::{verdict, Verdict};
+use super::nodes;
 use crate::syntax::ast::{
     BinaryOperator, Block, Clause, Expr, ExprKind, Index, Module, Stmt, StmtKind, Subscript, Target,
     TargetKind, UnaryOperator,
@@ -35,12 +35,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Every node of the tree passes here.
     fn admit(&mut self, node: Node, span: Span) {
-        if verdict(node) != Verdict::Allowed {
+        if !nodes::allowed(node) {
             self.findings.push(Finding { span, what: What::Foreign(node) });
         }
     }
 
-    /// Every identifier of the tree passes here, except names of parameters.
+    /// Every identifier of the tree passes here.
     fn name(&mut self, place: &'static str, symbol: Symbol, span: Span) {
         let allowed = self.refused.get(symbol.index()) == Some(&false);
         if !allowed {
@@ -149,8 +149,11 @@ impl Walk<'_> {
             StmtKind::Def(function) => {
                 self.admit(Node::Function, span);
                 self.name(NAME, function.name, function.name_span);
-                // As in V1 the names of parameters are not looked at; what
-                // uses them is.
+                // V1 did not look at these. Nothing could use such a name
+                // anyway, so no program is lost, and one rule holds for all.
+                for (name, place) in &function.parameters.names {
+                    self.name(NAME, *name, *place);
+                }
                 for parameter in &function.parameters.positional {
                     self.exprs(&parameter.default);
                 }

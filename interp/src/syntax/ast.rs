@@ -233,6 +233,8 @@ pub struct Parameters {
     pub star: Option<Symbol>,
     /// `**kwargs`.
     pub double_star: Option<Symbol>,
+    /// All names above with their places, in the order of the text.
+    pub names: Vec<(Symbol, Span)>,
 }
 
 /// One positional parameter.

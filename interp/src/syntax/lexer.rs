@@ -409,7 +409,8 @@ impl<'a> Lexer<'a> {
 
     fn bad_number(&mut self, start: usize, help: &'static str) -> Token {
         self.at = self.at.max(start + 1);
-        self.bad(start, Fault::syntax("invalid token", help))
+        let fault = Fault { title: "this is no number".into(), ..Fault::syntax("invalid token", help) };
+        self.bad(start, fault)
     }
 
     fn operator(&mut self, start: usize) -> Token {

@@ -85,10 +85,12 @@ impl Parser<'_> {
             Kind::Colon if self.statement_is_annotation() => {
                 Fault::invalid("type annotations belong to Python 3", "leave the colon and the type away")
             }
-            Kind::Assign if self.statement == Kind::Print => Fault::invalid(
-                "`print` is a statement in Repy, not a function",
-                "write `print >>destination, value`, and a comma at the end to stay on the line",
-            ),
+            Kind::Assign if self.statement == Kind::Print && self.previous.kind == Kind::Name => {
+                Fault::invalid(
+                    "`print` is a statement in Repy, not a function",
+                    "write `print >>destination, value`, and a comma at the end to stay on the line",
+                )
+            }
             Kind::Star => Fault::invalid(
                 "`*` before a value is possible only in a call",
                 "unpack into variables and slices of your own",

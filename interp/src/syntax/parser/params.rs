@@ -54,7 +54,8 @@ impl Parser<'_> {
                 }
             }
         }
-        self.check_duplicates(names);
+        self.check_duplicates(names.clone());
+        parameters.names = names;
         Ok(parameters)
     }
 
