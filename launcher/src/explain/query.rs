@@ -1,0 +1,253 @@
+//! "What if the program tried …": `explain POLICY 'bind udp 12345'`.
+
+use std::borrow::Cow;
+
+use policies::address::parse_literal;
+use policies::{Argument, Call, Kind, Policy, PortKind, Resource};
+use serde::Serialize;
+
+use crate::filter;
+use crate::filter::parse::Outcome;
+use crate::plan::control::Action;
+use crate::plan::Plan;
+
+/// The answer to one question.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The question, as it was understood.
+    pub question: String,
+    /// Whether it may happen.
+    pub allowed: bool,
+    /// The line of the policy that decides; none where no line does.
+    pub line: Option<u32>,
+    /// That line in its canonical form, or which default holds.
+    pub because: String,
+    /// The layers that hold the denial, or pass the attempt, strongest first.
+    pub layers: Vec<String>,
+    /// What the program sees.
+    pub sees: String,
+}
+
+/// A question that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the question '{question}': {reason}\n  questions are: {}", QUESTIONS.join(", "))]
+pub struct QueryError {
+    question: String,
+    reason: String,
+}
+
+/// The forms of a question.
+const QUESTIONS: &[&str] = &[
+    "'bind udp PORT'",
+    "'bind tcp PORT'",
+    "'connect HOST PORT'",
+    "'send HOST PORT'",
+    "'open NAME [MODE]'",
+    "'remove NAME'",
+    "'list'",
+    "'call NAME [ARGUMENT…]'",
+    "'syscall NAME'",
+    "'memory BYTES'",
+    "'RESOURCE AMOUNT'",
+];
+
+/// Answers a question about a policy on the host the plan was made for.
+///
+/// # Errors
+/// A question of an unknown form, or with words that do not fit it.
+pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, QueryError> {
+    let words: Vec<&str> = question.split_whitespace().collect();
+    let wrong = |reason: String| QueryError { question: question.escape_default().to_string(), reason };
+    let port = |word: &str| {
+        word.parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| wrong(format!("'{word}' is no port (1 to 65535)")))
+    };
+    let mut answer = match words[..] {
+        ["bind", "udp", word] => bind(policy, plan, PortKind::Message, port(word)?),
+        ["bind", "tcp", word] => bind(policy, plan, PortKind::Connection, port(word)?),
+        ["connect", host, word] => destination(policy, plan, Call::OpenConn, host, port(word)?),
+        ["send", host, word] => destination(policy, plan, Call::SendMess, host, port(word)?),
+        ["open", name] => call(policy, plan, Call::Open, &[name]),
+        ["open", name, mode] => call(policy, plan, Call::Open, &[name, mode]),
+        ["remove", name] => call(policy, plan, Call::RemoveFile, &[name]),
+        ["list"] => call(policy, plan, Call::ListDir, &[]),
+        ["syscall", name] => syscall(plan, name).map_err(wrong)?,
+        ["call", name, ref arguments @ ..] => {
+            let wanted = Call::from_name(name).ok_or_else(|| wrong(format!("there is no call '{name}'")))?;
+            call(policy, plan, wanted, arguments)
+        }
+        [name, amount] => {
+            let resource = Resource::from_name(name)
+                .ok_or_else(|| wrong(format!("'{name}' is no resource and no question")))?;
+            let amount: f64 = amount
+                .parse()
+                .ok()
+                .filter(|amount: &f64| amount.is_finite() && *amount >= 0.0)
+                .ok_or_else(|| wrong(format!("'{amount}' is no amount")))?;
+            quantity(policy, plan, resource, amount)
+        }
+        _ => return Err(wrong("it has an unknown form".to_owned())),
+    };
+    answer.question = words.join(" ");
+    Ok(answer)
+}
+
+fn rule_text(policy: &Policy, rule: Option<u32>) -> (Option<u32>, String) {
+    match rule.and_then(|index| policy.rules().get(index as usize)) {
+        Some(rule) => ((rule.line > 0).then_some(rule.line), rule.to_string()),
+        None => (None, "no rule of this call matches, and what no rule allows is denied".to_owned()),
+    }
+}
+
+/// The names of the controls that hold on this host, strongest first.
+fn holders(row: super::Row) -> Vec<String> {
+    row.held_by
+        .into_iter()
+        .filter(|holder| holder.absent.is_none())
+        .map(|holder| format!("{} ({})", holder.layer, holder.control))
+        .collect()
+}
+
+fn call(policy: &Policy, plan: &Plan, call: Call, words: &[&str]) -> Answer {
+    let arguments: Vec<Argument> =
+        words.iter().map(|word| Argument::Text(Cow::Borrowed(word.as_bytes()))).collect();
+    decided(policy, plan, call, &arguments, words)
+}
+
+fn decided(policy: &Policy, plan: &Plan, call: Call, arguments: &[Argument], words: &[&str]) -> Answer {
+    let decision = policy.decide(call, arguments);
+    let (line, because) = rule_text(policy, decision.rule);
+    let shown: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let sees = if decision.is_allow() {
+        "the call goes on".to_owned()
+    } else {
+        format!("Exception: Call '{}' with args ({}) not allowed", call.name(), shown.join(", "))
+    };
+    Answer {
+        question: String::new(),
+        allowed: decision.is_allow(),
+        line,
+        because,
+        layers: holders(super::held(policies::carriers::of_call(call), plan)),
+        sees,
+    }
+}
+
+fn destination(policy: &Policy, plan: &Plan, call: Call, host: &str, port: u16) -> Answer {
+    let port = port.to_string();
+    let first = match parse_literal(host.as_bytes()) {
+        Some(address) => Argument::host(host.as_bytes(), address),
+        None => Argument::text(host.as_bytes()),
+    };
+    let mut answer = decided(policy, plan, call, &[first, Argument::text(port.as_bytes())], &[host, &port]);
+    if parse_literal(host.as_bytes()).is_none() && policy.looks_at_address(call) {
+        answer.because.push_str(" (a rule with an address also decides on what the name resolves to)");
+    }
+    answer
+}
+
+fn bind(policy: &Policy, plan: &Plan, kind: PortKind, port: u16) -> Answer {
+    let call = match kind {
+        PortKind::Message => Call::RecvMess,
+        PortKind::Connection => Call::WaitForConn,
+    };
+    let name = kind.resource().name();
+    let text = port.to_string();
+    let layers = holders(super::held(policies::carriers::of_resource(kind.resource()), plan));
+    let Some(grant) = policy.ports(kind).iter().find(|grant| grant.port == port) else {
+        return Answer {
+            question: String::new(),
+            allowed: false,
+            line: None,
+            because: format!("no line 'resource {name} {port}'"),
+            layers,
+            sees: format!("Exception: Resource '{name} {port}' not allowed!!!"),
+        };
+    };
+    // The address is not part of the question: decided as for 127.0.0.1.
+    let mut answer = decided(
+        policy,
+        plan,
+        call,
+        &[Argument::text(b"127.0.0.1"), Argument::text(text.as_bytes())],
+        &["127.0.0.1", &text],
+    );
+    if answer.allowed {
+        answer.because = format!("resource {name} {port} (line {}) and {}", grant.line, answer.because);
+    }
+    answer.layers = layers;
+    answer
+}
+
+fn quantity(policy: &Policy, plan: &Plan, resource: Resource, amount: f64) -> Answer {
+    let limit = policy.amount(resource);
+    let line = policy.line(resource);
+    Answer {
+        question: String::new(),
+        allowed: amount <= limit,
+        line,
+        because: match line {
+            Some(_) => format!("resource {} {limit}", resource.name()),
+            None => format!("no line for {}, so its limit is {limit}", resource.name()),
+        },
+        layers: holders(super::held(policies::carriers::of_resource(resource), plan)),
+        sees: match resource.kind() {
+            _ if amount <= limit => "nothing".to_owned(),
+            Kind::Renewable if limit == 0.0 => {
+                format!("Exception: Resource '{}' limit set to 0, won't drain!", resource.name())
+            }
+            _ => super::at_limit(resource).to_owned(),
+        },
+    }
+}
+
+fn syscall(plan: &Plan, name: &str) -> Result<Answer, String> {
+    if filter::syscalls::number(name).is_none() {
+        return Err(format!("there is no system call '{name}' on this architecture"));
+    }
+    let filter_plan = plan.controls.iter().find_map(|control| match &control.action {
+        Action::Filter(filter) => Some(filter),
+        _ => None,
+    });
+    let Some(filter_plan) = filter_plan else {
+        return Ok(Answer {
+            question: String::new(),
+            allowed: true,
+            line: None,
+            because: "the layer seccomp was given up".to_owned(),
+            layers: Vec::new(),
+            sees: "whatever the other layers leave of it".to_owned(),
+        });
+    };
+    let rules = filter::interpreter_rules(filter_plan).map_err(|error| error.to_string())?;
+    let lines: Vec<_> = rules.iter().filter(|rule| rule.name == name).collect();
+    let because = match lines[..] {
+        [] => "it is not in the filter of this policy".to_owned(),
+        _ => {
+            let line = |rule: &&filter::parse::Rule| {
+                let when = if rule.conditions.is_empty() { "" } else { " when its arguments fit" };
+                match rule.outcome {
+                    Outcome::Allow => format!("allowed{when}: {}", rule.reason),
+                    Outcome::Fail(errno) => {
+                        let error = std::io::Error::from_raw_os_error(i32::from(errno));
+                        format!("refused{when} with '{error}': {}", rule.reason)
+                    }
+                }
+            };
+            lines.iter().map(line).collect::<Vec<_>>().join("; or ")
+        }
+    };
+    Ok(Answer {
+        question: String::new(),
+        allowed: lines.iter().any(|rule| rule.outcome == Outcome::Allow),
+        line: None,
+        because,
+        layers: vec!["kernel (seccomp)".to_owned()],
+        sees: match lines[..] {
+            [] => "the process is killed (exit 71); a Repy program has no way to make it".to_owned(),
+            _ => "the interpreter itself uses it; a Repy program has no way to make it".to_owned(),
+        },
+    })
+}

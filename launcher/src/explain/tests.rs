@@ -1,0 +1,131 @@
+//! Tables and answers as an operator reads them, for one host and one policy.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::facts::{Authority, Host, Kernel, Landlock, Support, Vessel};
+use crate::plan::demand::Demand;
+use crate::plan::layer::Layers;
+use crate::request::Request;
+
+const POLICY: &str = "\
+resource cpu .10
+resource memory 10000000
+resource diskused 10000000
+resource events 10
+resource filesopened 5
+resource messport 12345
+call open arg 0 is notes.txt allow
+call openconn arg 0 is 127.0.0.1 allow
+call recvmess allow
+call log.write allow
+";
+
+fn policy() -> Policy {
+    Policy::parse(POLICY.as_bytes(), "policy.test").expect("the policy of this test is valid").policy
+}
+
+fn plan(waived: Layers) -> Plan {
+    let host = Host {
+        kernel: Kernel::from_release("6.18.44".to_owned()),
+        uid: 1000,
+        gid: 1000,
+        authority: Authority::User,
+        run_id: 1000,
+        landlock: Some(Landlock { abi: 7, fs: 0xffff, net: 3, scoped: 3 }),
+        seccomp: Support::Yes,
+        mdwe: true,
+        userns: Support::Yes,
+        cgroup: Support::Yes,
+        open_files: 1 << 20,
+        vessel: Vessel { uid: 1000, gid: 1000, identity: (1, 2), existing: vec![] },
+    };
+    let request = Request {
+        demand: Demand::of(&policy(), true),
+        vessel: PathBuf::from("."),
+        interpreter: PathBuf::from("/usr/libexec/repy-interp"),
+        arguments: vec![],
+        reserved: vec![],
+        waived,
+        max_accepted: 1024,
+        start_block: vec![],
+    };
+    crate::plan::plan(&request, &host).expect("this host can hold this policy")
+}
+
+fn ask(question: &str) -> String {
+    match answer(&policy(), &plan(Layers::NONE), question) {
+        Ok(answer) => answer.to_string(),
+        Err(error) => format!("{error}\n"),
+    }
+}
+
+#[test]
+fn the_table_names_every_line_and_what_holds_it() {
+    let plan = plan(Layers::NONE);
+    insta::assert_snapshot!(table(&rows(&policy(), &plan), &plan));
+}
+
+#[test]
+fn a_waived_layer_is_shown_as_absent() {
+    let mut waived = Layers::NONE;
+    waived.insert(Layer::Cgroup);
+    let plan = plan(waived);
+    let rows = rows(&policy(), &plan);
+    let memory = rows.iter().find(|row| row.text.starts_with("resource memory")).expect("a row for memory");
+    let group = memory.held_by.iter().find(|holder| holder.control == "cgroup-memory").expect("its control");
+    assert_eq!(group.absent.as_deref(), Some("given up by --without cgroup"));
+    assert!(memory.outside, "the monitor still holds it");
+    let cpu = rows.iter().find(|row| row.text.starts_with("resource cpu")).expect("a row for cpu");
+    assert!(cpu.held_by.iter().any(|holder| holder.control == "monitor-cpu" && holder.absent.is_none()));
+}
+
+#[test]
+fn every_line_of_the_file_has_a_row() {
+    let plan = plan(Layers::NONE);
+    let rows = rows(&policy(), &plan);
+    for line in 1..=POLICY.lines().count() as u32 {
+        assert!(rows.iter().any(|row| row.line == line), "line {line}");
+    }
+    assert!(table_json(&rows, &plan)["lines"].as_array().is_some_and(|lines| lines.len() == rows.len()));
+}
+
+#[test]
+fn questions_are_answered() {
+    let questions = [
+        "bind udp 12345",
+        "bind udp 12346",
+        "bind tcp 12345",
+        "open notes.txt w",
+        "open other.txt",
+        "connect 127.0.0.1 80",
+        "connect 0x7f.1 80",
+        "connect example.org 80",
+        "remove notes.txt",
+        "list",
+        "syscall ptrace",
+        "syscall read",
+        "syscall clone3",
+        "memory 20000000",
+        "memory 1000000",
+        "netsend 5",
+        "call log.write hello",
+    ];
+    insta::assert_snapshot!(questions.map(ask).join("\n"));
+}
+
+#[test]
+fn what_is_no_question_is_said_so() {
+    let questions = [
+        "",
+        "bind",
+        "bind udp 0",
+        "bind udp x",
+        "fly me",
+        "memory much",
+        "memory -1",
+        "syscall beam",
+        "call fly",
+    ];
+    insta::assert_snapshot!(questions.map(ask).join("\n"));
+}
