@@ -134,10 +134,11 @@ fn rule<'a>(
             (name, conditions.split(" and ").map(|text| condition(text, pins)).collect::<Result<_, _>>()?)
         }
     };
-    if !syscalls::is_known_name(name) {
+    let number = syscalls::number(name);
+    if number.is_none() && !syscalls::exists_elsewhere(name) {
         return Err(format!("'{name}' is no system call"));
     }
-    Ok(Rule { section, line, name, number: syscalls::number(name), conditions, outcome, reason })
+    Ok(Rule { section, line, name, number, conditions, outcome, reason })
 }
 
 fn error_number(name: &str) -> Result<u16, String> {

@@ -395,9 +395,9 @@ pub fn name(number: i64) -> Option<&'static str> {
     all().find(|(_, known)| *known == number).map(|(name, _)| name)
 }
 
-/// Whether some architecture has a call of this name.
-pub fn is_known_name(name: &str) -> bool {
-    number(name).is_some() || ELSEWHERE.contains(&name)
+/// Whether another architecture has a call of this name.
+pub fn exists_elsewhere(name: &str) -> bool {
+    ELSEWHERE.contains(&name)
 }
 
 #[cfg(test)]
