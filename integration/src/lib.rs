@@ -7,6 +7,7 @@
 pub mod lang;
 pub mod network;
 pub mod outside;
+pub mod python;
 pub mod run;
 pub mod scratch;
 pub mod setting;
