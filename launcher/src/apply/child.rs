@@ -62,10 +62,10 @@ parts! {
     VesselAttributes: "making the vessel nosuid, nodev, noexec and nosymfollow",
     AttachVessel: "mounting the vessel",
     EnterVessel: "entering the vessel",
-    DetachReserved: "detaching a reserved file",
-    ReservedKind: "checking that a reserved file is a regular file",
-    ReservedAttributes: "making a reserved file read-only",
-    AttachReserved: "mounting a reserved file over itself",
+    DetachReserved: "detaching the reserved file",
+    ReservedKind: "checking that this is a regular file:",
+    ReservedAttributes: "making read-only the reserved file",
+    AttachReserved: "mounting over itself the reserved file",
     PivotRoot: "making the vessel the root directory",
     DetachOldRoot: "detaching the host's mounts",
     OpenVessel: "opening the vessel directory inside",
@@ -73,7 +73,6 @@ parts! {
     ClearCapabilities: "clearing the capabilities",
     ParentDeath: "asking to die with the launcher",
     LauncherGone: "checking that the launcher is alive",
-    RaiseOpenFiles: "raising the soft limit of open files",
     PlaceInterpreter: "placing the interpreter's descriptor",
     PlaceDescriptors: "placing descriptors 0-6",
     CloseOthers: "closing all other descriptors at exec",
@@ -233,7 +232,6 @@ impl State {
         let vessel = descriptor::open(c".", libc::O_RDONLY | libc::O_DIRECTORY)
             .and_then(descriptor::above_contract)
             .during(Part::OpenVessel)?;
-        descriptor::raise_open_files().during(Part::RaiseOpenFiles)?;
         descriptor::place_for_exec(inside.interpreter.as_fd(), inside.exec_number)
             .during(Part::PlaceInterpreter)?;
         let mut first_unused = 6;

@@ -16,7 +16,7 @@ pub struct LaunchError {
     pub layer: Option<Layer>,
     /// What was being done, on what.
     pub doing: String,
-    /// The kernel's answer (`errno(3)`).
+    /// The kernel's answer (`errno(3)`); 0 where the text says it all.
     pub errno: i32,
     /// What the operator can do or what it means, where that is known.
     pub hint: Option<String>,
@@ -32,7 +32,10 @@ impl fmt::Display for LaunchError {
         if let Some(layer) = self.layer {
             write!(f, "layer '{layer}': ")?;
         }
-        write!(f, "{}: {}", self.doing, nix::errno::Errno::from_raw(self.errno).desc())?;
+        f.write_str(&self.doing)?;
+        if self.errno != 0 {
+            write!(f, ": {}", nix::errno::Errno::from_raw(self.errno).desc())?;
+        }
         if let Some(hint) = &self.hint {
             write!(f, "\n  {hint}")?;
         }
@@ -111,7 +114,9 @@ pub(super) fn of_child(plan: &Plan, request: &Request, record: [u8; RECORD]) -> 
                 _ => None,
             };
             let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            LaunchError::new(format!("{} '{name}' in the vessel", part.text()), errno)
+            let mut error = LaunchError::new(format!("{} '{name}' in the vessel", part.text()), errno);
+            error.usage = part == Part::ReservedKind;
+            error
         }
         _ => {
             let mut error = LaunchError::new(part.text(), errno);

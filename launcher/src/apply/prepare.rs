@@ -108,6 +108,9 @@ pub(super) fn prepare(
     let failed = |doing: &'static str| move |errno: Errno| LaunchError::new(doing, errno);
     descriptor::fill_standard().map_err(failed("opening /dev/null for a closed standard stream"))?;
 
+    // The child's number for the interpreter's file may lie above the soft
+    // limit, and the launcher itself holds a few dozen.
+    descriptor::raise_open_files().map_err(failed("raising the soft limit of open files"))?;
     let null = descriptor::open(c"/dev/null", libc::O_RDONLY)
         .and_then(descriptor::above_contract)
         .map_err(failed("opening /dev/null"))?;
@@ -230,10 +233,10 @@ fn open_interpreter(request: &Request) -> Result<OwnedFd, LaunchError> {
     let file = descriptor::open(&c_path, libc::O_PATH).map_err(failed)?;
     let status = nix::sys::stat::fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return Err(LaunchError::interpreter(request, "it is not a regular file", Errno(libc::EACCES)));
+        return Err(LaunchError::interpreter(request, "it is not a regular file", Errno(0)));
     }
     if status.st_mode & 0o111 == 0 {
-        return Err(LaunchError::interpreter(request, "it is not executable", Errno(libc::EACCES)));
+        return Err(LaunchError::interpreter(request, "it is not executable", Errno(0)));
     }
     Ok(file)
 }
@@ -249,7 +252,7 @@ fn open_vessel(request: &Request, facts: &Vessel) -> Result<OwnedFd, LaunchError
         return Err(LaunchError::vessel(
             request,
             "the vessel directory was replaced while the run was being prepared",
-            Errno(libc::ESTALE),
+            Errno(0),
         ));
     }
     Ok(directory)
@@ -283,7 +286,7 @@ fn free_number(from: u64) -> Result<i32, LaunchError> {
 fn compile_filter(plan: &FilterPlan, exec_number: i32) -> Result<seccompiler::BpfProgram, LaunchError> {
     let plan = FilterPlan { exec_descriptor: exec_number, ..plan.clone() };
     filter::interpreter(&plan).map_err(|error| {
-        let mut failure = LaunchError::new(error.to_string(), Errno(libc::EINVAL));
+        let mut failure = LaunchError::new(error.to_string(), Errno(0));
         failure.layer = Some(Layer::Seccomp);
         failure
     })
@@ -335,8 +338,7 @@ fn build_ruleset(
         Ok(ruleset)
     };
     let ruleset = build().map_err(|error| {
-        let mut failure =
-            LaunchError::new(format!("making the Landlock ruleset: {error}"), Errno(libc::EINVAL));
+        let mut failure = LaunchError::new(format!("making the Landlock ruleset: {error}"), Errno(0));
         failure.layer = Some(Layer::Landlock);
         failure
     })?;
