@@ -8,6 +8,7 @@
 //!   block            print the start block of descriptor 5
 //!   ids              print uid and gid of the vessel as seen inside
 //!   sleep            wait for ever
+//!   pause            wait for half a second
 //!   NAME:A,B,...     system call NAME, arguments being numbers (0x too) or text
 //!                    after `=`, which is passed by its address
 
@@ -24,6 +25,10 @@ fn main() {
             "sleep" => loop {
                 std::thread::sleep(std::time::Duration::from_secs(1000));
             },
+            "pause" => {
+                std::thread::sleep(std::time::Duration::from_millis(500));
+                continue;
+            }
             call => system_call(call),
         };
         let _ = writeln!(std::io::stdout(), "{line}");
