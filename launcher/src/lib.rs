@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod cgroup;
+pub mod cli;
 pub mod doctor;
 pub mod explain;
 pub mod facts;

@@ -16,7 +16,6 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{raise, Signal};
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 
-use crate::apply::Launched;
 use crate::cgroup::Group;
 use crate::monitor::cpu::Step;
 use crate::output::{Output, Totals, Which};
@@ -46,8 +45,14 @@ const LAST_OUTPUT: Duration = Duration::from_millis(300);
 
 /// A sandbox that has been started, and everything that belongs to its run.
 pub struct Run {
-    /// The sandbox.
-    pub launched: Launched,
+    /// The sandbox process: readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// Its process id on the host.
+    pub pid: i32,
+    /// The supervisor's end of the control channel.
+    pub control: OwnedFd,
+    /// The broker's end of the network channel, if the policy grants network.
+    pub network: Option<OwnedFd>,
     /// Its control group, unless the layer is waived.
     pub group: Option<Group>,
     /// Where its output goes.
@@ -129,28 +134,27 @@ struct Supervisor<'s> {
 /// The monitor cannot begin: the sandbox is killed before this returns.
 pub fn supervise(run: Run, signals: &mut Signals) -> io::Result<Ended> {
     let now = Instant::now();
-    let launched = run.launched;
-    let watch = match Watch::new(launched.pid, run.group, run.vessel, run.limits, run.cpu_share, now) {
+    let watch = match Watch::new(run.pid, run.group, run.vessel, run.limits, run.cpu_share, now) {
         Ok(watch) => watch,
         Err(error) => {
             // It may have ended already.
-            let _ = pidfd::send(launched.pidfd.as_fd(), libc::SIGKILL);
-            let _ = waitid(Id::PIDFd(launched.pidfd.as_fd()), WaitPidFlag::WEXITED);
+            let _ = pidfd::send(run.pidfd.as_fd(), libc::SIGKILL);
+            let _ = waitid(Id::PIDFd(run.pidfd.as_fd()), WaitPidFlag::WEXITED);
             return Err(error);
         }
     };
     let mut supervisor = Supervisor {
-        pid: launched.pid,
-        pidfd: launched.pidfd,
+        pid: run.pid,
+        pidfd: run.pidfd,
         signals,
-        control: Control::new(launched.control),
+        control: Control::new(run.control),
         output: run.output,
         watch,
         status: run.status,
         stop: run.stop,
         wall: run.wall.map(|wall| run.started + wall),
         next_second: now + SECOND,
-        network: launched.broker_end,
+        network: run.network,
         broker: run.broker,
         running_broker: None,
         broker_gone: None,

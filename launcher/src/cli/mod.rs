@@ -1,0 +1,69 @@
+//! The command line tool: understands what is asked, and does it.
+
+pub mod arguments;
+mod check;
+mod failure;
+mod input;
+mod prepare;
+mod run;
+mod servicelog;
+
+use std::ffi::OsString;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use nix::time::{clock_gettime, ClockId};
+
+use crate::verdict::Ending;
+use arguments::{Asked, Other};
+
+/// The moment the launcher started, on every clock that is asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// For durations.
+    pub started: Instant,
+    /// CLOCK_MONOTONIC in nanoseconds: the origin of the program's `getruntime`.
+    pub monotonic_ns: u64,
+    /// For the report.
+    pub seconds_since_1970: f64,
+}
+
+impl Clock {
+    /// Now.
+    pub fn now() -> Clock {
+        // The call fails only for a clock that does not exist.
+        let monotonic_ns = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
+            (time.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec() as u64)
+        });
+        let seconds_since_1970 =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        Clock { started: Instant::now(), monotonic_ns, seconds_since_1970 }
+    }
+}
+
+/// Does what the words of a command line ask; the exit status.
+pub fn main(words: Vec<OsString>) -> u8 {
+    let clock = Clock::now();
+    fail_in_order();
+    match arguments::parse(words) {
+        Ok(Asked::Run(options)) => run::run(&options, &clock),
+        Ok(Asked::Other(Other::Check { files })) => check::check(&files),
+        Err(error) => {
+            // Help and version go to standard output and are no errors.
+            let _ = error.print();
+            if error.use_stderr() {
+                Ending::BadInput.code()
+            } else {
+                Ending::Done.code()
+            }
+        }
+    }
+}
+
+/// A panic of the launcher is a defect: it is told as such, with the exit status
+/// for it, and the sandbox dies with the launcher (its parent-death signal).
+fn fail_in_order() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("repy-launch: internal error: {panic}");
+        std::process::exit(i32::from(Ending::Internal.code()));
+    }));
+}

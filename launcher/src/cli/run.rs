@@ -1,0 +1,281 @@
+//! The main path: prepare → plan → launch → supervise → report.
+
+use std::path::Path;
+use std::time::Instant;
+
+use policies::Resource;
+
+use super::arguments::Options;
+use super::failure::{describe, Failure};
+use super::prepare::{self, Prepared};
+use super::Clock;
+use crate::apply::{self, CgroupEntry, Launched, Timing};
+use crate::cgroup::{self, Group, Site};
+use crate::facts::{Host, Support};
+use crate::logfile::CircularLog;
+use crate::output::Output;
+use crate::plan::layer::Layer;
+use crate::plan::{self, Plan, Refusal};
+use crate::report::atomic::Place;
+use crate::report::Report;
+use crate::status::{Status, StatusFile};
+use crate::stopfile::StopFile;
+use crate::supervise::ending::Limits;
+use crate::supervise::signals::Signals;
+use crate::supervise::{self, Ended, Run};
+use crate::verdict::Ending;
+
+/// Runs a program; the exit status.
+pub fn run(options: &Options, clock: &Clock) -> u8 {
+    let mut report = Report::new(clock.seconds_since_1970);
+    let mut place = None;
+    let result = attempt(options, clock, &mut report, &mut place);
+    let ending = match &result {
+        Ok(ending) => *ending,
+        Err(failure) => {
+            eprintln!("repy-launch: {failure}");
+            report.conclude(failure.ending, &failure.message, clock.started.elapsed());
+            failure.ending
+        }
+    };
+    if options.timings {
+        print_timings(&report);
+    }
+    if options.servicelog && ending == Ending::Internal {
+        super::servicelog::send(&report);
+    }
+    if let Some(place) = place {
+        if let Err(error) = place.write(report.to_json().as_bytes()) {
+            eprintln!("repy-launch: report '{}': {}", place.path().display(), describe(&error));
+        }
+    }
+    ending.code()
+}
+
+/// Durations of the launcher's own steps.
+struct Steps {
+    last: Instant,
+    list: Vec<Timing>,
+}
+
+impl Steps {
+    fn done(&mut self, step: &'static str) {
+        let now = Instant::now();
+        self.list.push(Timing { step, took: now - self.last });
+        self.last = now;
+    }
+}
+
+fn attempt(
+    options: &Options,
+    clock: &Clock,
+    report: &mut Report,
+    place: &mut Option<Place>,
+) -> Result<Ending, Failure> {
+    let mut steps = Steps { last: clock.started, list: Vec::new() };
+    // From here on Ctrl-C ends the run in order, whenever it comes.
+    let mut signals =
+        Signals::install().map_err(|error| Failure::internal(format!("signals: {}", describe(&error))))?;
+    if let Some(directory) = &options.cwd {
+        std::env::set_current_dir(directory)
+            .map_err(|error| Failure::on_path("changing to directory", directory, &error))?;
+    }
+    if let Some(path) = &options.report {
+        *place = Some(prepare::place("report", path)?);
+    }
+    steps.done("read the command line");
+    let prepared = prepare::prepare(options, clock, report)?;
+    steps.done("read policy and program");
+
+    let (site, support) = find_site(options)?;
+    steps.done("look for a control group");
+    let host = Host::probe(&prepared.request, support)?;
+    let plan = plan::plan(&prepared.request, &host)?;
+    report.describe_plan(&plan);
+    steps.done("probe and plan");
+    if options.plan {
+        print!("{plan}");
+        if let Some(site) = &site {
+            println!("control group: {}", site.describe());
+        }
+        report.conclude(Ending::Done, "only the plan was asked for", clock.started.elapsed());
+        return Ok(Ending::Done);
+    }
+    warn(options, &plan);
+
+    // The operator's files come into being only now, when the run will begin.
+    let stop = options.stop.as_deref().map(watch_stop).transpose()?;
+    let status = options.status.as_deref().map(start_status).transpose()?;
+    let log = options.logfile.as_deref().map(open_log).transpose()?;
+    let started = start(options, &prepared, &plan, &host, site, &mut steps);
+    let (launched, group) = match started {
+        Ok(started) => started,
+        Err(failure) => {
+            if let Some(mut status) = status {
+                // The failure itself is what the operator must hear of.
+                let _ = status.write(Status::Terminated);
+            }
+            return Err(failure);
+        }
+    };
+    steps.list.extend(launched.timings.iter().cloned());
+    steps.last = Instant::now();
+
+    let policy = &prepared.policy;
+    let Launched { pidfd, pid, stdout, stderr, control, broker_end, .. } = launched;
+    let output = Output::new(stdout, stderr, policy.amount(Resource::LogRate), log, Instant::now())
+        .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
+    let run = Run {
+        pidfd,
+        pid,
+        control,
+        network: broker_end,
+        group,
+        output,
+        status,
+        stop,
+        vessel: (prepared.vessel.directory, prepared.disk_used),
+        limits: limits(policy),
+        cpu_share: policy.amount(Resource::Cpu),
+        wall: options.wall,
+        started: clock.started,
+        broker: None,
+    };
+    let ended = supervise::supervise(run, &mut signals)
+        .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
+    steps.done("run and supervise");
+    report.describe_run(&ended, policy);
+    report.add_timings(&steps.list);
+    report.conclude(ended.finding.ending, &ended.finding.reason, clock.started.elapsed());
+    if ended.finding.ending == Ending::ForbiddenCall {
+        say_forbidden(report);
+    }
+    if options.verbose {
+        summary(&ended, report);
+    }
+    Ok(ended.finding.ending)
+}
+
+/// Looks for a place for the control group, unless the layer is waived. An
+/// ordinary user whose login session is not delegated is moved into a scope of
+/// its own, if its systemd can be asked: this function then starts the launcher
+/// again and does not return.
+fn find_site(options: &Options) -> Result<(Option<Site>, Support), Failure> {
+    if options.without.contains(Layer::Cgroup) {
+        return Ok((None, Support::no("waived")));
+    }
+    let found = Site::find();
+    let support = Support::of_group(&found);
+    match found {
+        Ok(site) => Ok((Some(site), support)),
+        Err(missing) if missing.scope_possible && !options.plan => {
+            let error = cgroup::enter_scope();
+            let reason =
+                format!("{}; asking systemd for a scope failed: {}", missing.reason, describe(&error));
+            Ok((None, Support::No { reason, remedy: Some(missing.remedy) }))
+        }
+        Err(_) => Ok((None, support)),
+    }
+}
+
+/// Makes the control group and the sandbox in it.
+fn start(
+    options: &Options,
+    prepared: &Prepared,
+    plan: &Plan,
+    host: &Host,
+    site: Option<Site>,
+    steps: &mut Steps,
+) -> Result<(Launched, Option<Group>), Failure> {
+    let group = match (plan.group(), &site) {
+        (Some(limits), Some(site)) => {
+            let made = Group::create(site, &limits, prepared.request.demand.network.value);
+            Some(made.map_err(|missing| Refusal {
+                layer: Some(Layer::Cgroup),
+                reason: missing.reason,
+                remedy: missing.remedy,
+            })?)
+        }
+        _ => None,
+    };
+    let entry = match &group {
+        Some(group) => group
+            .entry()
+            .map_err(|error| Failure { ending: Ending::NoSandbox, message: error.to_string() })?,
+        None => CgroupEntry::default(),
+    };
+    steps.done("make the control group");
+    let launched = apply::launch(plan, &prepared.request, &host.vessel, entry, options.timings)?;
+    Ok((launched, group))
+}
+
+fn watch_stop(path: &Path) -> Result<StopFile, Failure> {
+    StopFile::watch(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::input(error.to_string()),
+        _ => Failure::on_path("stop file", path, &error),
+    })
+}
+
+fn start_status(prefix: &Path) -> Result<StatusFile, Failure> {
+    StatusFile::start(prefix).map_err(|error| Failure::on_path("status file", prefix, &error))
+}
+
+fn open_log(path: &Path) -> Result<CircularLog, Failure> {
+    CircularLog::open(path).map_err(|error| Failure::on_path("log file", path, &error))
+}
+
+fn limits(policy: &policies::Policy) -> Limits {
+    Limits {
+        memory: policy.whole(Resource::Memory),
+        memory_line: policy.line(Resource::Memory).unwrap_or(0),
+        disk: policy.whole(Resource::DiskUsed),
+        disk_line: policy.line(Resource::DiskUsed).unwrap_or(0),
+    }
+}
+
+/// What the operator gave up is said each time.
+fn warn(options: &Options, plan: &Plan) {
+    if options.quiet {
+        return;
+    }
+    for layer in plan.waived.iter() {
+        eprintln!("repy-launch: warning: without layer '{layer}', which would hold {}", layer.holds());
+    }
+    if options.norestrictions {
+        eprintln!("repy-launch: warning: --norestrictions: no call rule is checked; limits and sandbox hold");
+    }
+}
+
+/// The death by filter, told by the launcher: the interpreter had no time to.
+fn say_forbidden(report: &Report) {
+    let Some(call) = &report.forbidden_call else { return };
+    match (call.number, call.name) {
+        (Some(number), name) => {
+            eprintln!(
+                "repy-launch: {}: {} (number {number})",
+                report.reason,
+                name.unwrap_or("an unknown call")
+            );
+        }
+        _ => eprintln!("repy-launch: {}; this command finds it: {}", report.reason, call.find_with),
+    }
+}
+
+fn summary(ended: &Ended, report: &Report) {
+    eprintln!(
+        "repy-launch: {} (exit {}): {}; {:.3} s, processor {:.3} s, memory {} bytes at most",
+        report.ending,
+        report.exit_code,
+        report.reason,
+        report.elapsed_seconds,
+        ended.used.cpu.as_secs_f64(),
+        ended.used.memory_peak,
+    );
+}
+
+fn print_timings(report: &Report) {
+    for timing in &report.timings {
+        eprintln!("{:>9} us  {}", timing.microseconds, timing.step);
+    }
+    eprintln!("{:>9.0} us  in all", report.elapsed_seconds * 1e6);
+}
