@@ -403,3 +403,92 @@ fn increment_decimal(text: &mut Vec<u8>) {
     }
     text.insert(0, b'1');
 }
+
+/// `value.hex()`
+pub fn hex(value: f64) -> Vec<u8> {
+    if !value.is_finite() {
+        return repr(value);
+    }
+    let bits = value.to_bits();
+    let exponent = ((bits >> 52) & 0x7ff) as i32;
+    let mantissa = bits & 0x000f_ffff_ffff_ffff;
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    if exponent == 0 && mantissa == 0 {
+        return format!("{sign}0x0.0p+0").into_bytes();
+    }
+    let (lead, exponent) = if exponent == 0 { (0, -1022) } else { (1, exponent - 1023) };
+    format!("{sign}0x{lead}.{mantissa:013x}p{exponent:+}").into_bytes()
+}
+
+/// `float.fromhex(text)`
+pub fn from_hex(text: &[u8]) -> Outcome<f64> {
+    let bad = || Fault::value("invalid hexadecimal floating-point string");
+    let trimmed = text.trim_ascii_vertical();
+    let (negative, body) = match trimmed {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let lower = body.to_ascii_lowercase();
+    let signed = |value: f64| if negative { -value } else { value };
+    match &lower[..] {
+        b"inf" | b"infinity" => return Ok(signed(f64::INFINITY)),
+        b"nan" => return Ok(f64::NAN),
+        _ => {}
+    }
+    let digits = lower.strip_prefix(b"0x").unwrap_or(&lower);
+    let (mantissa, exponent) = match digits.iter().position(|&b| b == b'p') {
+        Some(at) => {
+            let text = std::str::from_utf8(&digits[at + 1..]).map_err(|_| bad())?;
+            (&digits[..at], text.parse::<i64>().map_err(|_| bad())?)
+        }
+        None => (digits, 0),
+    };
+    let (whole, fraction) = match mantissa.iter().position(|&b| b == b'.') {
+        Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
+        None => (mantissa, &[][..]),
+    };
+    let all: Vec<u8> = whole.iter().chain(fraction).copied().collect();
+    if all.is_empty() || !all.iter().all(u8::is_ascii_hexdigit) {
+        return Err(bad());
+    }
+    let text = std::str::from_utf8(&all).map_err(|_| bad())?;
+    let value = dashu_int::UBig::from_str_radix(text, 16).map_err(|_| bad())?;
+    let exponent = exponent.saturating_sub(4 * fraction.len() as i64);
+    let result = scale(&value, exponent);
+    if result.is_infinite() {
+        return Err(Fault::overflow("hexadecimal value too large to represent as a float"));
+    }
+    Ok(signed(result))
+}
+
+/// `value * 2^exponent`, correctly rounded.
+fn scale(value: &dashu_int::UBig, exponent: i64) -> f64 {
+    use dashu_int::ops::BitTest;
+    let bits = value.bit_len() as i64;
+    if bits == 0 || bits + exponent < -1100 {
+        return 0.0;
+    }
+    if bits + exponent > 1025 {
+        return f64::INFINITY;
+    }
+    // Brings the number to its place above the least subnormal, so that one rounding to an integer is the only one.
+    let kept = (bits + exponent + 1074).clamp(0, 53);
+    let drop = bits - kept;
+    if drop <= 0 {
+        return value.to_f64().value()
+            * 2f64.powi(exponent as i32 / 2)
+            * 2f64.powi((exponent - exponent / 2) as i32);
+    }
+    let drop = drop as usize;
+    let mut whole = value >> drop;
+    let rest = value - (&whole << drop);
+    let half = dashu_int::UBig::ONE << (drop - 1);
+    let odd = whole.bit(0);
+    if rest > half || (rest == half && odd) {
+        whole += dashu_int::UBig::ONE;
+    }
+    let exponent = exponent + drop as i64;
+    let first = (exponent / 2) as i32;
+    whole.to_f64().value() * 2f64.powi(first) * 2f64.powi((exponent - i64::from(first)) as i32)
+}

@@ -69,7 +69,7 @@ pub fn chunks(format: &[u8]) -> Outcome<Vec<Chunk>> {
             at += 1;
         }
         if depth > 0 {
-            return Err(Fault::value("expected '}' before end of string"));
+            return Err(Fault::value("unmatched '{' in format"));
         }
         out.push(field(format, begin, at, nested)?);
         at += 1;

@@ -1,0 +1,292 @@
+//! Exceptions: constructors, `str`, and the attributes of the classes that have some of their own.
+use super::support::{fail, type_name};
+use super::text::Mode;
+use crate::heap::{Builtin, Class, Instance, Outcome, Value};
+use crate::vm::native::{value, Args, Getter, NativeDef, NativeReturn, ANY};
+use crate::vm::Vm;
+
+/// What `str` of an exception consists of.
+pub enum StrParts {
+    /// The empty string.
+    Nothing,
+    /// Ready text.
+    Text(Vec<u8>),
+    /// `str` or `repr` of this (borrowed).
+    One(Value, Mode),
+}
+
+fn arguments(vm: &Vm, instance: Instance) -> Vec<Value> {
+    match vm.heap.instances[instance].payload {
+        Value::Tuple(tuple) => vm.heap.tuple(tuple).to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+fn own(vm: &mut Vm, instance: Instance, name: &str) -> Option<Value> {
+    let name = vm.heap.intern(name.as_bytes());
+    vm.heap.instance_attribute(instance, name).filter(|value| !value.is_none())
+}
+
+fn plain(vm: &Vm, item: Value, mode: Mode) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !super::text::scalar(&vm.heap, &mut out, item, mode) {
+        out.extend_from_slice(type_name(&vm.heap, item).as_bytes());
+    }
+    out
+}
+
+/// How `str` of an exception without a `__str__` of the program is made.
+pub fn str_parts(vm: &mut Vm, instance: Instance) -> Outcome<StrParts> {
+    let class = vm.heap.instances[instance].class;
+    let is = |vm: &Vm, base: Builtin| vm.heap.is_subclass(class, base.class());
+    let args = arguments(vm, instance);
+    if is(vm, Builtin::KeyError) && args.len() == 1 {
+        return Ok(StrParts::One(args[0], Mode::Repr));
+    }
+    if is(vm, Builtin::EnvironmentError) {
+        let number = own(vm, instance, "errno");
+        let text = own(vm, instance, "strerror");
+        let file = own(vm, instance, "filename");
+        if let (Some(number), Some(text)) = (number, text) {
+            let mut out = b"[Errno ".to_vec();
+            out.extend(plain(vm, number, Mode::Str));
+            out.extend_from_slice(b"] ");
+            out.extend(plain(vm, text, Mode::Str));
+            if let Some(file) = file {
+                out.extend_from_slice(b": ");
+                out.extend(plain(vm, file, Mode::Repr));
+            }
+            return Ok(StrParts::Text(out));
+        }
+    }
+    if is(vm, Builtin::SyntaxError) && !args.is_empty() {
+        let message = own(vm, instance, "msg").unwrap_or(Value::None);
+        let file = own(vm, instance, "filename");
+        let line = own(vm, instance, "lineno").and_then(|line| line.as_int());
+        let mut out = plain(vm, message, Mode::Str);
+        let file = match file {
+            Some(Value::Str(file)) => {
+                let path = vm.heap.text(file);
+                path.rsplit('/').next().map(str::to_owned)
+            }
+            _ => None,
+        };
+        match (file, line) {
+            (Some(file), Some(line)) => out.extend_from_slice(format!(" ({file}, line {line})").as_bytes()),
+            (Some(file), None) => out.extend_from_slice(format!(" ({file})").as_bytes()),
+            (None, Some(line)) => out.extend_from_slice(format!(" (line {line})").as_bytes()),
+            (None, None) => {}
+        }
+        return Ok(StrParts::Text(out));
+    }
+    if let Some(text) = unicode_text(vm, instance, class) {
+        return Ok(StrParts::Text(text));
+    }
+    Ok(match args.len() {
+        0 => StrParts::Nothing,
+        1 => StrParts::One(args[0], Mode::Str),
+        _ => StrParts::One(vm.heap.instances[instance].payload, Mode::Str),
+    })
+}
+
+fn unicode_text(vm: &mut Vm, instance: Instance, class: Class) -> Option<Vec<u8>> {
+    let is = |vm: &Vm, base: Builtin| vm.heap.is_subclass(class, base.class());
+    let decode = is(vm, Builtin::UnicodeDecodeError);
+    if !decode && !is(vm, Builtin::UnicodeEncodeError) && !is(vm, Builtin::UnicodeTranslateError) {
+        return None;
+    }
+    let start = own(vm, instance, "start")?.as_int()?;
+    let end = own(vm, instance, "end")?.as_int()?;
+    let reason = own(vm, instance, "reason").map(|reason| plain(vm, reason, Mode::Str))?;
+    let reason = String::from_utf8_lossy(&reason).into_owned();
+    let encoding = own(vm, instance, "encoding").map(|encoding| plain(vm, encoding, Mode::Str));
+    let encoding = String::from_utf8_lossy(&encoding.unwrap_or_default()).into_owned();
+    let Value::Str(object) = own(vm, instance, "object")? else { return None };
+    let byte = usize::try_from(start).ok().and_then(|at| vm.heap.bytes(object).get(at).copied());
+    let text = match byte {
+        Some(byte) if end == start + 1 => {
+            format!("'{encoding}' codec can't decode byte 0x{byte:02x} in position {start}: {reason}")
+        }
+        _ => format!("'{encoding}' codec can't decode bytes in position {start}-{}: {reason}", end - 1),
+    };
+    Some(text.into_bytes())
+}
+
+fn set(vm: &mut Vm, instance: Instance, name: &str, item: Value) {
+    let name = vm.heap.intern(name.as_bytes());
+    let item = vm.heap.share(item);
+    vm.heap.set_instance_attribute(instance, name, item);
+}
+
+/// What `__init__` of a built-in exception class does beyond keeping the arguments.
+fn initialise(vm: &mut Vm, instance: Instance, args: &[Value]) -> Outcome<()> {
+    let class = vm.heap.instances[instance].class;
+    let is = |vm: &Vm, base: Builtin| vm.heap.is_subclass(class, base.class());
+    if !is(vm, Builtin::StandardError) {
+        if is(vm, Builtin::SystemExit) {
+            let code = match args {
+                [] => Value::None,
+                [one] => *one,
+                _ => vm.heap.instances[instance].payload,
+            };
+            set(vm, instance, "code", code);
+        }
+        return Ok(());
+    }
+    if is(vm, Builtin::EnvironmentError) {
+        let mut parts = [Value::None; 3];
+        if (2..=3).contains(&args.len()) {
+            parts[..args.len()].copy_from_slice(args);
+            if args.len() == 3 {
+                let pair = [vm.heap.share(args[0]), vm.heap.share(args[1])];
+                let pair = vm.heap.new_tuple(&pair);
+                let old = std::mem::replace(&mut vm.heap.instances[instance].payload, pair);
+                vm.heap.release(old);
+            }
+        }
+        for (name, part) in ["errno", "strerror", "filename"].iter().zip(parts) {
+            set(vm, instance, name, part);
+        }
+    } else if is(vm, Builtin::SyntaxError) {
+        let mut parts = [Value::None; 5];
+        if let Some(&message) = args.first() {
+            parts[0] = message;
+        }
+        if let Some(&Value::Tuple(place)) = args.get(1) {
+            let place = vm.heap.tuple(place).to_vec();
+            if place.len() != 4 {
+                return fail(vm, Builtin::IndexError, "tuple index out of range");
+            }
+            parts[1..].copy_from_slice(&place);
+        }
+        for (name, part) in ["msg", "filename", "lineno", "offset", "text"].iter().zip(parts) {
+            set(vm, instance, name, part);
+        }
+        set(vm, instance, "print_file_and_line", Value::None);
+    } else {
+        let names: &[&str] = if is(vm, Builtin::UnicodeTranslateError) {
+            &["object", "start", "end", "reason"]
+        } else if is(vm, Builtin::UnicodeDecodeError) || is(vm, Builtin::UnicodeEncodeError) {
+            &["encoding", "object", "start", "end", "reason"]
+        } else {
+            return Ok(());
+        };
+        if args.len() != names.len() {
+            let text = format!("function takes exactly {} arguments ({} given)", names.len(), args.len());
+            return fail(vm, Builtin::TypeError, text);
+        }
+        let object_at = names.len() - 4;
+        if !is(vm, Builtin::UnicodeDecodeError) {
+            let given = type_name(&vm.heap, args[object_at]);
+            let text = format!("argument {} must be unicode, not {given}", object_at + 1);
+            return fail(vm, Builtin::TypeError, text);
+        }
+        for (name, part) in names.iter().zip(args) {
+            set(vm, instance, name, *part);
+        }
+    }
+    Ok(())
+}
+
+/// `Class(args…)` for every exception class: the instance with its arguments.
+pub fn construct(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Class(class)) = args.get(0) else {
+        return fail(vm, Builtin::TypeError, "exceptions must be made from classes");
+    };
+    let given = &args.positional[1..];
+    let builtin = vm.heap.classes[class].style == crate::heap::Style::Builtin;
+    if builtin && !args.keywords.is_empty() {
+        let name = vm.heap.text(vm.heap.classes[class].name);
+        return fail(vm, Builtin::TypeError, format!("{name} does not take keyword arguments"));
+    }
+    for &item in given {
+        vm.heap.retain(item);
+    }
+    let exception = vm.heap.new_exception(class, given);
+    if builtin {
+        if let Value::Instance(instance) = exception {
+            if let Err(raised) = initialise(vm, instance, given) {
+                vm.heap.release(exception);
+                return Err(raised);
+            }
+        }
+    }
+    value(exception)
+}
+
+/// `Exception.__init__(self, args…)`
+fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Instance(instance)) = args.get(0) else { return value(Value::None) };
+    let given = &args.positional[1..];
+    for &item in given {
+        vm.heap.retain(item);
+    }
+    let payload = vm.heap.new_tuple(given);
+    let old = std::mem::replace(&mut vm.heap.instances[instance].payload, payload);
+    vm.heap.release(old);
+    initialise(vm, instance, given)?;
+    value(Value::None)
+}
+
+fn to_str(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Instance(instance)) = args.get(0) else { return value(Value::None) };
+    match str_parts(vm, instance)? {
+        StrParts::Nothing => value(vm.heap.new_str(b"")),
+        StrParts::Text(text) => value(vm.heap.new_str_from(text)),
+        StrParts::One(item, Mode::Str) => super::to_str(vm, item),
+        StrParts::One(item, Mode::Repr) => super::repr(vm, item),
+    }
+}
+
+/// `Exception.__repr__(self)`: the class name and the arguments.
+fn to_repr(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Instance(instance)) = args.get(0) else { return value(Value::None) };
+    let payload = vm.heap.instances[instance].payload;
+    let name = vm.heap.classes[vm.heap.instances[instance].class].name;
+    struct Prefix(crate::heap::Str);
+    impl crate::vm::native::Resume for Prefix {
+        fn resume(self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+            let Value::Str(right) = result else { return value(result) };
+            let joined = vm.heap.concat_str(self.0, right);
+            vm.heap.release(result);
+            value(joined?)
+        }
+        fn abandon(self: Box<Self>, vm: &mut Vm) {
+            vm.heap.release(Value::Str(self.0));
+        }
+        fn held(&self, visit: &mut dyn FnMut(Value)) {
+            visit(Value::Str(self.0));
+        }
+    }
+    vm.heap.retain(Value::Str(name));
+    let inner = super::repr(vm, payload);
+    super::chain::chain(vm, inner, Box::new(Prefix(name)))
+}
+
+/// Methods of all exceptions.
+pub const METHODS: &[NativeDef] = &[
+    NativeDef::method("__init__", 0, ANY, init),
+    NativeDef::method("__str__", 0, 0, to_str),
+    NativeDef::method("__repr__", 0, 0, to_repr),
+];
+
+fn get_args(vm: &mut Vm, object: Value) -> Outcome<Value> {
+    let Value::Instance(instance) = object else { return Ok(Value::None) };
+    let payload = vm.heap.instances[instance].payload;
+    Ok(match payload {
+        Value::Unset => vm.heap.new_tuple(&[]),
+        payload => vm.heap.share(payload),
+    })
+}
+
+fn get_message(vm: &mut Vm, object: Value) -> Outcome<Value> {
+    let Value::Instance(instance) = object else { return Ok(Value::None) };
+    Ok(match arguments(vm, instance)[..] {
+        [one] => vm.heap.share(one),
+        _ => vm.heap.new_str(b""),
+    })
+}
+
+/// `e.args` and `e.message`.
+pub const GETTERS: &[(Builtin, &str, Getter)] =
+    &[(Builtin::BaseException, "args", get_args), (Builtin::BaseException, "message", get_message)];

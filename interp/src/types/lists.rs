@@ -1,0 +1,456 @@
+//! `list` and `tuple`: methods and constructors. Sorting is in [`super::sorting`].
+use super::chain::chain;
+use super::hook;
+use super::support::{fail, integer_argument, number, release_all, type_name, unwrap, Number};
+use crate::heap::{Builtin, List, Outcome, Style, Value};
+use crate::vm::native::{value, Args, NativeDef, NativeReturn, Resume, ANY};
+use crate::vm::Vm;
+
+/// The list of a method's object.
+#[inline]
+pub(super) fn this(vm: &mut Vm, args: &Args<'_>) -> Outcome<List> {
+    match args.get(0).map(|object| unwrap(&vm.heap, object)) {
+        Some(Value::List(list)) => Ok(list),
+        _ => fail(vm, Builtin::TypeError, "descriptor requires a 'list' object"),
+    }
+}
+
+fn append(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    let item = vm.heap.share(args.positional[1]);
+    vm.heap.list_push(list, item)?;
+    value(Value::None)
+}
+
+/// `list += iterable` and `list.extend(iterable)`.
+pub fn extend(vm: &mut Vm, list: List, iterable: Value) -> Outcome<()> {
+    let items = hook::collect(vm, iterable)?;
+    if let Err(raised) = vm.heap.reserve_list(list, items.len()) {
+        release_all(&mut vm.heap, items);
+        return Err(raised);
+    }
+    vm.heap.lists[list].items.extend(items);
+    Ok(())
+}
+
+fn extend_method(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    extend(vm, list, args.positional[1])?;
+    value(Value::None)
+}
+
+fn insert(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    let at = integer_argument(vm, args.positional[1])?;
+    vm.heap.reserve_list(list, 1)?;
+    let item = vm.heap.share(args.positional[2]);
+    let items = &mut vm.heap.lists[list].items;
+    let length = items.len() as i64;
+    let at = if at < 0 { (at + length).max(0) } else { at.min(length) };
+    items.insert(at as usize, item);
+    vm.spend((length - at) as usize / 256);
+    value(Value::None)
+}
+
+fn pop(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    let Some(at) = args.get(1) else {
+        return match vm.heap.lists[list].items.pop() {
+            Some(last) => value(last),
+            None => fail(vm, Builtin::IndexError, "pop from empty list"),
+        };
+    };
+    let at = integer_argument(vm, at)?;
+    let items = &mut vm.heap.lists[list].items;
+    let length = items.len() as i64;
+    if length == 0 {
+        return fail(vm, Builtin::IndexError, "pop from empty list");
+    }
+    let at = if at < 0 { at.saturating_add(length) } else { at };
+    if !(0..length).contains(&at) {
+        return fail(vm, Builtin::IndexError, "pop index out of range");
+    }
+    let item = items.remove(at as usize);
+    vm.spend((length - at) as usize / 256);
+    value(item)
+}
+
+/// Position of the first item equal to `wanted` from `start` on, before `end`.
+fn position(vm: &mut Vm, sequence: Value, wanted: Value, start: usize, end: usize) -> Outcome<Option<usize>> {
+    let mut at = start;
+    loop {
+        let item = match sequence {
+            Value::List(list) => vm.heap.list(list).get(at).copied(),
+            Value::Tuple(tuple) => vm.heap.tuple(tuple).get(at).copied(),
+            _ => None,
+        };
+        let Some(item) = item.filter(|_| at < end) else { return Ok(None) };
+        let same = match (item, wanted) {
+            (Value::Int(a), Value::Int(b)) => a == b,
+            _ => hook::equal(vm, item, wanted)?,
+        };
+        if same {
+            return Ok(Some(at));
+        }
+        at += 1;
+        if at % 256 == 0 {
+            vm.spend(64);
+        }
+    }
+}
+
+/// Start and end arguments of `index`, clamped.
+fn range(vm: &mut Vm, args: &Args<'_>, length: usize) -> Outcome<(usize, usize)> {
+    let length = length as i64;
+    let mut bounds = [0, i64::MAX];
+    for (bound, at) in bounds.iter_mut().zip(2..) {
+        if let Some(given) = args.get(at) {
+            *bound = match super::support::index_saturating(&vm.heap, given) {
+                Some(given) => given,
+                None => {
+                    let text = "slice indices must be integers or None or have an __index__ method";
+                    return fail(vm, Builtin::TypeError, text);
+                }
+            };
+        }
+        if *bound < 0 {
+            *bound = bound.saturating_add(length).max(0);
+        }
+    }
+    Ok((bounds[0] as usize, bounds[1] as usize))
+}
+
+/// Raises `<repr> is not in list` once the repr is there.
+struct NotInList;
+
+impl Resume for NotInList {
+    fn resume(self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        let mut text = match result {
+            Value::Str(text) => vm.heap.bytes(text).to_vec(),
+            _ => Vec::new(),
+        };
+        vm.heap.release(result);
+        text.extend_from_slice(b" is not in list");
+        Err(vm.heap.raise_bytes(Builtin::ValueError.class(), &text))
+    }
+    fn abandon(self: Box<Self>, _: &mut Vm) {}
+    fn held(&self, _: &mut dyn FnMut(Value)) {}
+}
+
+fn index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    let (start, end) = range(vm, &args, vm.heap.list(list).len())?;
+    match position(vm, Value::List(list), args.positional[1], start, end)? {
+        Some(at) => value(Value::Int(at as i64)),
+        None => {
+            let text = super::repr(vm, args.positional[1]);
+            chain(vm, text, Box::new(NotInList))
+        }
+    }
+}
+
+fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let sequence = args.get(0).map_or(Value::None, |object| unwrap(&vm.heap, object));
+    let (mut at, mut found) = (0, 0);
+    while let Some(next) = position(vm, sequence, args.positional[1], at, usize::MAX)? {
+        found += 1;
+        at = next + 1;
+    }
+    value(Value::Int(found))
+}
+
+fn remove(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    match position(vm, Value::List(list), args.positional[1], 0, usize::MAX)? {
+        Some(at) if at < vm.heap.list(list).len() => {
+            let item = vm.heap.lists[list].items.remove(at);
+            vm.heap.release(item);
+            value(Value::None)
+        }
+        _ => fail(vm, Builtin::ValueError, "list.remove(x): x not in list"),
+    }
+}
+
+fn reverse(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    vm.heap.lists[list].items.reverse();
+    value(Value::None)
+}
+
+fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let list = this(vm, &args)?;
+    let items = match args.get(1) {
+        Some(iterable) => hook::collect(vm, iterable)?,
+        None => Vec::new(),
+    };
+    let old = std::mem::replace(&mut vm.heap.lists[list].items, items);
+    vm.heap.recharge_list(list);
+    release_all(&mut vm.heap, old);
+    value(Value::None)
+}
+
+fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let object = args.get(0).map_or(Value::None, |object| unwrap(&vm.heap, object));
+    super::repr(vm, object)
+}
+
+/// Methods of `list`.
+pub const LIST_METHODS: &[NativeDef] = &[
+    NativeDef::method("append", 1, 1, append),
+    NativeDef::method("count", 1, 1, count),
+    NativeDef::method("extend", 1, 1, extend_method),
+    NativeDef::method("index", 1, 3, index),
+    NativeDef::method("insert", 2, 2, insert),
+    NativeDef::method("pop", 0, 1, pop),
+    NativeDef::method("remove", 1, 1, remove),
+    NativeDef::method("reverse", 0, 0, reverse),
+    NativeDef::method("sort", 0, 3, super::sorting::sort).with_keywords(),
+    NativeDef::method("__init__", 0, 1, init),
+    NativeDef::method("__repr__", 0, 0, show),
+];
+
+fn tuple_index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Tuple(tuple)) = args.get(0).map(|object| unwrap(&vm.heap, object)) else {
+        return fail(vm, Builtin::TypeError, "descriptor 'index' requires a 'tuple' object");
+    };
+    let (start, end) = range(vm, &args, vm.heap.tuple(tuple).len())?;
+    match position(vm, Value::Tuple(tuple), args.positional[1], start, end)? {
+        Some(at) => value(Value::Int(at as i64)),
+        None => fail(vm, Builtin::ValueError, "tuple.index(x): x not in tuple"),
+    }
+}
+
+/// Methods of `tuple`.
+pub const TUPLE_METHODS: &[NativeDef] = &[
+    NativeDef::method("count", 1, 1, count),
+    NativeDef::method("index", 1, 3, tuple_index),
+    NativeDef::method("__repr__", 0, 0, show),
+];
+
+/// The class a constructor was called for, and the arguments behind it.
+pub(super) fn split_class<'a>(vm: &mut Vm, args: &Args<'a>) -> Outcome<(crate::heap::Class, &'a [Value])> {
+    match args.positional.split_first() {
+        Some((Value::Class(class), rest)) => Ok((*class, rest)),
+        _ => fail(vm, Builtin::TypeError, "a class is needed"),
+    }
+}
+
+/// Wraps what a constructor made when the class is one of the program's. Takes `payload` over.
+pub(super) fn finish(vm: &mut Vm, class: crate::heap::Class, payload: Value) -> NativeReturn {
+    if vm.heap.classes[class].style == Style::Builtin {
+        return value(payload);
+    }
+    value(vm.heap.new_instance(class, payload))
+}
+
+/// Checks `name() takes at most 1 argument`, keywords included, for a plain built-in class; a class of the program may
+/// take what its `__init__` takes.
+pub(super) fn at_most(
+    vm: &mut Vm,
+    class: crate::heap::Class,
+    name: &str,
+    args: &Args<'_>,
+    most: usize,
+) -> Outcome<()> {
+    let given = args.positional.len() - 1 + args.keywords.len();
+    if vm.heap.classes[class].style != Style::Builtin {
+        return Ok(());
+    }
+    if given > most {
+        let s = if most == 1 { "" } else { "s" };
+        return fail(
+            vm,
+            Builtin::TypeError,
+            format!("{name}() takes at most {most} argument{s} ({given} given)"),
+        );
+    }
+    Ok(())
+}
+
+/// A keyword argument by name.
+pub(super) fn keyword(vm: &Vm, args: &Args<'_>, name: &str) -> Option<Value> {
+    args.keywords.iter().find(|(key, _)| vm.heap.bytes(*key) == name.as_bytes()).map(|pair| pair.1)
+}
+
+/// Refuses keywords other than `names`.
+pub(super) fn only_keywords(vm: &mut Vm, args: &Args<'_>, names: &[&str]) -> Outcome<()> {
+    for (key, _) in args.keywords {
+        let key = vm.heap.text(*key);
+        if !names.contains(&key.as_str()) {
+            let text = format!("'{key}' is an invalid keyword argument for this function");
+            return fail(vm, Builtin::TypeError, text);
+        }
+    }
+    Ok(())
+}
+
+/// `list(…)`
+pub fn construct_list(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let (class, given) = split_class(vm, &args)?;
+    at_most(vm, class, "list", &args, 1)?;
+    let program = vm.heap.classes[class].style != Style::Builtin;
+    // For a class of the program, `__init__` fills the list.
+    let items = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
+        Some(iterable) if !program => hook::collect(vm, iterable)?,
+        _ => Vec::new(),
+    };
+    let list = vm.heap.new_list(items);
+    finish(vm, class, list)
+}
+
+/// `tuple(…)`
+pub fn construct_tuple(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let (class, given) = split_class(vm, &args)?;
+    at_most(vm, class, "tuple", &args, 1)?;
+    let tuple = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
+        Some(tuple @ Value::Tuple(_)) => vm.heap.share(tuple),
+        Some(iterable) => {
+            let items = hook::collect(vm, iterable)?;
+            vm.heap.new_tuple(&items)
+        }
+        None => vm.heap.new_tuple(&[]),
+    };
+    finish(vm, class, tuple)
+}
+
+/// `slice(…)`
+pub fn construct_slice(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let (_, given) = split_class(vm, &args)?;
+    super::support::unpack(vm, "slice", given.len(), 1, 3)?;
+    let mut parts = [Value::None; 3];
+    match *given {
+        [stop] => parts[1] = stop,
+        _ => parts[..given.len()].copy_from_slice(given),
+    }
+    parts.iter().for_each(|&part| vm.heap.retain(part));
+    value(vm.heap.new_slice(parts[0], parts[1], parts[2]))
+}
+
+/// `xrange(…)`
+pub fn construct_xrange(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let (_, given) = split_class(vm, &args)?;
+    if !args.keywords.is_empty() {
+        return fail(vm, Builtin::TypeError, "xrange() does not take keyword arguments");
+    }
+    let numbers = match *given {
+        [] => return fail(vm, Builtin::TypeError, "xrange() requires 1-3 int arguments"),
+        [stop] => [0, integer_argument(vm, stop)?, 1],
+        [start, stop] => [integer_argument(vm, start)?, integer_argument(vm, stop)?, 1],
+        [start, stop, step] => {
+            [integer_argument(vm, start)?, integer_argument(vm, stop)?, integer_argument(vm, step)?]
+        }
+        _ => return fail(vm, Builtin::TypeError, "xrange() requires 1-3 int arguments"),
+    };
+    let [start, stop, step] = numbers;
+    if step == 0 {
+        return fail(vm, Builtin::ValueError, "xrange() arg 3 must not be zero");
+    }
+    let length = range_length(i128::from(start), i128::from(stop), i128::from(step));
+    match i64::try_from(length) {
+        Ok(length) => value(vm.heap.new_xrange(start, step, length)),
+        Err(_) => fail(vm, Builtin::OverflowError, "xrange() result has too many items"),
+    }
+}
+
+/// Number of items of a range.
+pub fn range_length(start: i128, stop: i128, step: i128) -> i128 {
+    if step > 0 && start < stop {
+        (stop - start - 1) / step + 1
+    } else if step < 0 && start > stop {
+        (start - stop - 1) / -step + 1
+    } else {
+        0
+    }
+}
+
+fn slice_indices(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let Some(Value::Slice(slice)) = args.get(0) else { return value(Value::None) };
+    let length = match number(&vm.heap, args.positional[1]) {
+        Some(Number::Int(length)) => length,
+        Some(Number::Long(_)) => {
+            return fail(vm, Builtin::OverflowError, "cannot fit 'long' into an index-sized integer")
+        }
+        _ => {
+            let name = type_name(&vm.heap, args.positional[1]);
+            return fail(
+                vm,
+                Builtin::TypeError,
+                format!("'{name}' object cannot be interpreted as an index"),
+            );
+        }
+    };
+    let data = vm.heap.slices[slice];
+    let part = |vm: &mut Vm, given: Value| match given {
+        Value::None => Ok(None),
+        given => match super::support::index_saturating(&vm.heap, given) {
+            Some(given) => Ok(Some(given)),
+            None => fail(
+                vm,
+                Builtin::TypeError,
+                "slice indices must be integers or None or have an __index__ method",
+            ),
+        },
+    };
+    let step = part(vm, data.step)?.unwrap_or(1);
+    if step == 0 {
+        return fail(vm, Builtin::ValueError, "slice step cannot be zero");
+    }
+    let (low, high) = if step < 0 { (-1, length - 1) } else { (0, length) };
+    let clamp = |given: Option<i64>, default: i64| match given {
+        None => default,
+        Some(given) if given < 0 => given.saturating_add(length).max(low),
+        Some(given) => given.min(high),
+    };
+    let start = part(vm, data.start)?;
+    let stop = part(vm, data.stop)?;
+    let start = clamp(start, if step < 0 { high } else { 0 });
+    let stop = clamp(stop, if step < 0 { -1 } else { high });
+    value(vm.heap.new_tuple(&[Value::Int(start), Value::Int(stop), Value::Int(step)]))
+}
+
+/// Methods of `slice`.
+pub const SLICE_METHODS: &[NativeDef] = &[NativeDef::method("indices", 1, 1, slice_indices)];
+
+/// `object()` and `object.__init__`: nothing to do.
+pub fn object_init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let plain = match args.get(0) {
+        Some(object) => {
+            let class = vm.heap.class_of(object);
+            let init = vm.heap.intern(b"__init__");
+            vm.heap.class_attribute(class, init).is_some_and(|(_, owner)| owner == Builtin::Object.class())
+        }
+        None => false,
+    };
+    if plain && (args.positional.len() > 1 || !args.keywords.is_empty()) {
+        return fail(vm, Builtin::TypeError, "object() takes no parameters");
+    }
+    value(Value::None)
+}
+
+/// `object(…)`
+pub fn construct_object(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let (class, given) = split_class(vm, &args)?;
+    let init = vm.heap.intern(b"__init__");
+    let own_init =
+        vm.heap.class_attribute(class, init).is_some_and(|(_, owner)| owner != Builtin::Object.class());
+    if !own_init && (!given.is_empty() || !args.keywords.is_empty()) {
+        return fail(vm, Builtin::TypeError, "object() takes no parameters");
+    }
+    value(vm.heap.new_instance(class, Value::Unset))
+}
+
+fn object_show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let object = args.get(0).unwrap_or(Value::None);
+    super::text::plain_object(vm, object)
+}
+
+fn object_str(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    super::repr(vm, args.get(0).unwrap_or(Value::None))
+}
+
+/// Methods of `object`.
+pub const OBJECT_METHODS: &[NativeDef] = &[
+    NativeDef::method("__init__", 0, ANY, object_init).with_keywords(),
+    NativeDef::method("__repr__", 0, 0, object_show),
+    NativeDef::method("__str__", 0, 0, object_str),
+];

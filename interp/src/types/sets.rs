@@ -1,0 +1,373 @@
+//! `set` and `frozenset`: operators, methods and constructors.
+use super::hook;
+use super::lists::{finish, split_class};
+use super::support::{fail, release_all, unpack, unwrap};
+use crate::heap::{Builtin, Outcome, Set, Style, Value};
+use crate::syntax::ast::BinaryOperator as Op;
+use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
+use crate::vm::Vm;
+
+#[inline]
+fn this(vm: &mut Vm, args: &Args<'_>) -> Outcome<Set> {
+    match args.get(0).map(|object| unwrap(&vm.heap, object)) {
+        Some(Value::Set(set)) => Ok(set),
+        _ => fail(vm, Builtin::TypeError, "descriptor requires a 'set' object"),
+    }
+}
+
+/// A copy of a set: owned.
+fn copy_of(vm: &mut Vm, set: Set, frozen: bool) -> Outcome<Set> {
+    let size = vm.heap.sets[set].table.outside();
+    vm.heap.make_room(size)?;
+    vm.spend(vm.heap.sets[set].table.len() / 8);
+    let table = vm.heap.sets[set].table.clone();
+    for entry in table.iter() {
+        let key = entry.key;
+        vm.heap.retain(key);
+    }
+    let copy = vm.heap.new_set(frozen);
+    vm.heap.sets[copy].table = table;
+    vm.heap.recharge_set(copy);
+    Ok(copy)
+}
+
+/// A set made of what an argument yields: owned. Sets are not copied item by item.
+fn as_set(vm: &mut Vm, item: Value, frozen: bool) -> Outcome<Set> {
+    if let Value::Set(set) = unwrap(&vm.heap, item) {
+        return copy_of(vm, set, frozen);
+    }
+    let items = hook::collect(vm, item)?;
+    let set = vm.heap.new_set(frozen);
+    let outcome = add_all(vm, set, &items);
+    release_all(&mut vm.heap, items);
+    if let Err(raised) = outcome {
+        vm.heap.release(Value::Set(set));
+        return Err(raised);
+    }
+    Ok(set)
+}
+
+fn add_all(vm: &mut Vm, set: Set, items: &[Value]) -> Outcome<()> {
+    vm.spend(items.len() / 4);
+    for &item in items {
+        vm.heap.set_add(set, item)?;
+    }
+    Ok(())
+}
+
+fn keys(vm: &Vm, set: Set) -> Vec<Value> {
+    vm.heap.sets[set].table.iter().map(|entry| entry.key).collect()
+}
+
+/// Changes `target` to the result of an operator with `other`.
+fn apply(vm: &mut Vm, operator: Op, target: Set, other: Set) -> Outcome<()> {
+    vm.spend((vm.heap.sets[target].table.len() + vm.heap.sets[other].table.len()) / 4);
+    match operator {
+        Op::Or => {
+            let items = keys(vm, other);
+            add_all(vm, target, &items)
+        }
+        Op::And => {
+            for item in keys(vm, target) {
+                if !vm.heap.set_contains(other, item)? {
+                    vm.heap.set_remove(target, item)?;
+                }
+            }
+            Ok(())
+        }
+        Op::Subtract => {
+            for item in keys(vm, other) {
+                vm.heap.set_remove(target, item)?;
+            }
+            Ok(())
+        }
+        _ => {
+            for item in keys(vm, other) {
+                if !vm.heap.set_remove(target, item)? {
+                    vm.heap.set_add(target, item)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// `a - b`, `a & b`, `a | b`, `a ^ b` and their augmented forms, for two sets. Borrows all; `left` is what `a` came from.
+pub fn operator(vm: &mut Vm, operator: Op, inplace: bool, left: Value, a: Value, b: Value) -> NativeReturn {
+    let (Value::Set(x), Value::Set(y)) = (a, b) else { return value(Value::None) };
+    let frozen = vm.heap.sets[x].frozen;
+    if inplace && !frozen {
+        if x == y {
+            let other = copy_of(vm, y, true)?;
+            let outcome = apply(vm, operator, x, other);
+            vm.heap.release(Value::Set(other));
+            outcome?;
+        } else {
+            apply(vm, operator, x, y)?;
+        }
+        return value(vm.heap.share(left));
+    }
+    let result = copy_of(vm, x, frozen)?;
+    match apply(vm, operator, result, y) {
+        Ok(()) => value(Value::Set(result)),
+        Err(raised) => {
+            vm.heap.release(Value::Set(result));
+            Err(raised)
+        }
+    }
+}
+
+/// A method that gives a new set: `operator` applied with every argument in turn.
+fn combined(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
+    let set = this(vm, args)?;
+    let frozen = vm.heap.sets[set].frozen;
+    let result = copy_of(vm, set, frozen)?;
+    match apply_all(vm, operator, result, &args.positional[1..]) {
+        Ok(()) => value(Value::Set(result)),
+        Err(raised) => {
+            vm.heap.release(Value::Set(result));
+            Err(raised)
+        }
+    }
+}
+
+fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcome<()> {
+    for &other in others {
+        let other = as_set(vm, other, true)?;
+        let outcome = apply(vm, operator, target, other);
+        vm.heap.release(Value::Set(other));
+        outcome?;
+    }
+    Ok(())
+}
+
+/// A method that changes the set itself.
+fn changed(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
+    let set = this(vm, args)?;
+    apply_all(vm, operator, set, &args.positional[1..])?;
+    value(Value::None)
+}
+
+fn union(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    combined(vm, &args, Op::Or)
+}
+
+fn intersection(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    combined(vm, &args, Op::And)
+}
+
+fn difference(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    combined(vm, &args, Op::Subtract)
+}
+
+fn symmetric_difference(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    combined(vm, &args, Op::Xor)
+}
+
+fn update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    changed(vm, &args, Op::Or)
+}
+
+fn intersection_update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    changed(vm, &args, Op::And)
+}
+
+fn difference_update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    changed(vm, &args, Op::Subtract)
+}
+
+fn symmetric_difference_update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    changed(vm, &args, Op::Xor)
+}
+
+fn add(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let set = this(vm, &args)?;
+    vm.heap.set_add(set, args.positional[1])?;
+    value(Value::None)
+}
+
+/// The value to look up: a set stands for the frozenset of its items.
+fn lookup(vm: &mut Vm, item: Value) -> Outcome<(Value, Option<Value>)> {
+    if let Value::Set(set) = unwrap(&vm.heap, item) {
+        if !vm.heap.sets[set].frozen {
+            let frozen = Value::Set(copy_of(vm, set, true)?);
+            return Ok((frozen, Some(frozen)));
+        }
+    }
+    Ok((item, None))
+}
+
+fn removed(vm: &mut Vm, args: &Args<'_>) -> Outcome<bool> {
+    let set = this(vm, args)?;
+    let (item, owned) = lookup(vm, args.positional[1])?;
+    let found = vm.heap.set_remove(set, item);
+    if let Some(owned) = owned {
+        vm.heap.release(owned);
+    }
+    found
+}
+
+fn discard(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    removed(vm, &args)?;
+    value(Value::None)
+}
+
+fn remove(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    if !removed(vm, &args)? {
+        return super::dicts::key_error(vm, args.positional[1]);
+    }
+    value(Value::None)
+}
+
+fn pop(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let set = this(vm, &args)?;
+    let Some(key) = vm.heap.sets[set].table.iter().next_back().map(|entry| entry.key) else {
+        return fail(vm, Builtin::KeyError, "pop from an empty set");
+    };
+    vm.heap.retain(key);
+    vm.heap.set_remove(set, key)?;
+    value(key)
+}
+
+fn clear(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let set = this(vm, &args)?;
+    let entries = vm.heap.sets[set].table.take_entries();
+    vm.heap.recharge_set(set);
+    release_all(&mut vm.heap, entries.into_iter().map(|entry| entry.key));
+    value(Value::None)
+}
+
+fn copy(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let set = this(vm, &args)?;
+    let frozen = vm.heap.sets[set].frozen;
+    if frozen && matches!(args.positional[0], Value::Set(_)) {
+        return value(vm.heap.share(args.positional[0]));
+    }
+    value(Value::Set(copy_of(vm, set, frozen)?))
+}
+
+/// Whether every item of `a` is in `b`.
+fn within(vm: &mut Vm, a: Set, b: Set) -> Outcome<bool> {
+    if vm.heap.sets[a].table.len() > vm.heap.sets[b].table.len() {
+        return Ok(false);
+    }
+    for item in keys(vm, a) {
+        if !vm.heap.set_contains(b, item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn compared(vm: &mut Vm, args: &Args<'_>, test: fn(&mut Vm, Set, Set) -> Outcome<bool>) -> NativeReturn {
+    let set = this(vm, args)?;
+    let other = as_set(vm, args.positional[1], true)?;
+    let outcome = test(vm, set, other);
+    vm.heap.release(Value::Set(other));
+    value(Value::Bool(outcome?))
+}
+
+fn issubset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    compared(vm, &args, within)
+}
+
+fn issuperset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    compared(vm, &args, |vm, set, other| within(vm, other, set))
+}
+
+fn isdisjoint(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    compared(vm, &args, |vm, set, other| {
+        for item in keys(vm, other) {
+            if vm.heap.set_contains(set, item)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
+
+fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let set = this(vm, &args)?;
+    unpack(vm, "set", args.positional.len() - 1, 0, 1)?;
+    let items = match args.get(1) {
+        Some(iterable) => hook::collect(vm, iterable)?,
+        None => Vec::new(),
+    };
+    let entries = vm.heap.sets[set].table.take_entries();
+    release_all(&mut vm.heap, entries.into_iter().map(|entry| entry.key));
+    let outcome = add_all(vm, set, &items);
+    release_all(&mut vm.heap, items);
+    outcome?;
+    value(Value::None)
+}
+
+fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    super::repr(vm, args.get(0).unwrap_or(Value::None))
+}
+
+fn construct(vm: &mut Vm, args: Args<'_>, frozen: bool) -> NativeReturn {
+    let (class, given) = split_class(vm, &args)?;
+    let name = if frozen { "frozenset" } else { "set" };
+    let program = vm.heap.classes[class].style != Style::Builtin;
+    if !program {
+        if !args.keywords.is_empty() {
+            return fail(vm, Builtin::TypeError, format!("{name}() does not take keyword arguments"));
+        }
+        unpack(vm, name, given.len(), 0, 1)?;
+    }
+    let set = match given.first() {
+        Some(&item @ Value::Set(set)) if frozen && vm.heap.sets[set].frozen && !program => {
+            return value(vm.heap.share(item));
+        }
+        // A set of the program's class is filled by `__init__`; a frozenset cannot be.
+        Some(&item) if frozen || !program => as_set(vm, item, frozen)?,
+        _ => vm.heap.new_set(frozen),
+    };
+    finish(vm, class, Value::Set(set))
+}
+
+/// `set(…)`
+pub fn construct_set(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    construct(vm, args, false)
+}
+
+/// `frozenset(…)`
+pub fn construct_frozen(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    construct(vm, args, true)
+}
+
+/// Methods of `set`.
+pub const SET_METHODS: &[NativeDef] = &[
+    NativeDef::method("add", 1, 1, add),
+    NativeDef::method("clear", 0, 0, clear),
+    NativeDef::method("copy", 0, 0, copy),
+    NativeDef::method("difference", 0, ANY, difference),
+    NativeDef::method("difference_update", 0, ANY, difference_update),
+    NativeDef::method("discard", 1, 1, discard),
+    NativeDef::method("intersection", 0, ANY, intersection),
+    NativeDef::method("intersection_update", 0, ANY, intersection_update),
+    NativeDef::method("isdisjoint", 1, 1, isdisjoint),
+    NativeDef::method("issubset", 1, 1, issubset),
+    NativeDef::method("issuperset", 1, 1, issuperset),
+    NativeDef::method("pop", 0, 0, pop),
+    NativeDef::method("remove", 1, 1, remove),
+    NativeDef::method("symmetric_difference", 1, 1, symmetric_difference),
+    NativeDef::method("symmetric_difference_update", 1, 1, symmetric_difference_update),
+    NativeDef::method("union", 0, ANY, union),
+    NativeDef::method("update", 0, ANY, update),
+    NativeDef::method("__init__", 0, ANY, init),
+    NativeDef::method("__repr__", 0, 0, show),
+];
+
+/// Methods of `frozenset`.
+pub const FROZEN_METHODS: &[NativeDef] = &[
+    NativeDef::method("copy", 0, 0, copy),
+    NativeDef::method("difference", 0, ANY, difference),
+    NativeDef::method("intersection", 0, ANY, intersection),
+    NativeDef::method("isdisjoint", 1, 1, isdisjoint),
+    NativeDef::method("issubset", 1, 1, issubset),
+    NativeDef::method("issuperset", 1, 1, issuperset),
+    NativeDef::method("symmetric_difference", 1, 1, symmetric_difference),
+    NativeDef::method("union", 0, ANY, union),
+    NativeDef::method("__repr__", 0, 0, show),
+];

@@ -1,0 +1,543 @@
+//! The methods of `str`.
+use super::hook;
+use super::kernel::bytes::{self, Align, Ends};
+use super::kernel::{search, split, strrepr};
+use super::support::{
+    as_str, bound_argument, fail, integer_argument, lift, release_all, str_argument, substring, type_name,
+    unwrap, with_room,
+};
+use crate::heap::{Builtin, Outcome, Str, Value};
+use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
+use crate::vm::Vm;
+
+const BUFFER: &str = "expected a string or other character buffer object";
+
+/// The object of a method.
+#[inline]
+fn this(vm: &mut Vm, args: &Args<'_>) -> Outcome<Str> {
+    let Some(object) = args.get(0) else {
+        return fail(vm, Builtin::TypeError, "descriptor of 'str' needs an argument");
+    };
+    match as_str(&vm.heap, object) {
+        Some(text) => Ok(text),
+        None => {
+            let name = type_name(&vm.heap, object);
+            fail(
+                vm,
+                Builtin::TypeError,
+                format!("descriptor requires a 'str' object but received a '{name}'"),
+            )
+        }
+    }
+}
+
+fn text(vm: &mut Vm, bytes: Vec<u8>) -> NativeReturn {
+    value(vm.heap.new_str_from(bytes))
+}
+
+/// A method that maps the bytes to as many others.
+fn mapped(vm: &mut Vm, args: Args<'_>, map: fn(&[u8]) -> Vec<u8>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let size = vm.heap.bytes(this).len();
+    vm.heap.make_room(size)?;
+    vm.spend(size / 256);
+    let out = map(vm.heap.bytes(this));
+    text(vm, out)
+}
+
+fn upper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    mapped(vm, args, |bytes| bytes.to_ascii_uppercase())
+}
+
+fn lower(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    mapped(vm, args, |bytes| bytes.to_ascii_lowercase())
+}
+
+fn capitalize(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    mapped(vm, args, bytes::capitalize)
+}
+
+fn swapcase(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    mapped(vm, args, bytes::swapcase)
+}
+
+fn title(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    mapped(vm, args, bytes::title)
+}
+
+fn tested(vm: &mut Vm, args: Args<'_>, test: fn(&[u8]) -> bool) -> NativeReturn {
+    let this = this(vm, &args)?;
+    value(Value::Bool(test(vm.heap.bytes(this))))
+}
+
+fn isalnum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_alphanumeric))
+}
+
+fn isalpha(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_alphabetic))
+}
+
+fn isdigit(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_digit))
+}
+
+fn islower(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, bytes::is_lower)
+}
+
+fn isupper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, bytes::is_upper)
+}
+
+fn isspace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, bytes::is_space_text)
+}
+
+fn istitle(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    tested(vm, args, bytes::is_title)
+}
+
+/// The part of the text that the optional bounds of `find` and its sisters leave.
+fn window(vm: &mut Vm, args: &Args<'_>, at: usize, length: usize) -> Outcome<Option<(usize, usize)>> {
+    if args.positional.len() <= at {
+        return Ok(Some((0, length)));
+    }
+    let start = bound_argument(vm, args.get(at), 0)?;
+    let end = bound_argument(vm, args.get(at + 1), i64::MAX)?;
+    Ok(bytes::clamp(length, start, end))
+}
+
+fn search_in(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> Outcome<Option<usize>> {
+    let this = this(vm, args)?;
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
+    let length = vm.heap.bytes(this).len();
+    let Some((start, end)) = window(vm, args, 2, length)? else { return Ok(None) };
+    vm.spend((end - start) / 256);
+    let part = &vm.heap.bytes(this)[start..end];
+    let needle = vm.heap.bytes(needle);
+    let found = if from_right { search::rfind(part, needle) } else { search::find(part, needle) };
+    Ok(found.map(|at| at + start))
+}
+
+fn position(found: Option<usize>) -> NativeReturn {
+    value(Value::Int(found.map_or(-1, |at| at as i64)))
+}
+
+fn find(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    position(search_in(vm, &args, false)?)
+}
+
+fn rfind(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    position(search_in(vm, &args, true)?)
+}
+
+fn index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    match search_in(vm, &args, false)? {
+        None => fail(vm, Builtin::ValueError, "substring not found"),
+        found => position(found),
+    }
+}
+
+fn rindex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    match search_in(vm, &args, true)? {
+        None => fail(vm, Builtin::ValueError, "substring not found"),
+        found => position(found),
+    }
+}
+
+fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
+    let length = vm.heap.bytes(this).len();
+    let Some((start, end)) = window(vm, &args, 2, length)? else { return value(Value::Int(0)) };
+    vm.spend((end - start) / 256);
+    let part = &vm.heap.bytes(this)[start..end];
+    let needle = vm.heap.bytes(needle);
+    let found = if needle.is_empty() { part.len() + 1 } else { search::count(part, needle, usize::MAX) };
+    value(Value::Int(found as i64))
+}
+
+fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> NativeReturn {
+    let this = this(vm, args)?;
+    let wanted = unwrap(&vm.heap, args.positional[1]);
+    let candidates: Vec<Value> = match wanted {
+        Value::Str(_) => vec![wanted],
+        Value::Tuple(tuple) => vm.heap.tuple(tuple).to_vec(),
+        other => {
+            let given = type_name(&vm.heap, other);
+            let text = format!("{name} first arg must be str, unicode, or tuple, not {given}");
+            return fail(vm, Builtin::TypeError, text);
+        }
+    };
+    let length = vm.heap.bytes(this).len();
+    let start = bound_argument(vm, args.get(2), 0)?;
+    let end = bound_argument(vm, args.get(3), i64::MAX)?;
+    for candidate in candidates {
+        let candidate = str_argument(vm, candidate, BUFFER)?;
+        if let Some((from, to)) = bytes::clamp(length, start, end) {
+            let part = vm.heap.bytes(this).get(from..to).unwrap_or_default();
+            let candidate = vm.heap.bytes(candidate);
+            let holds = if at_end { part.ends_with(candidate) } else { part.starts_with(candidate) };
+            if holds && from <= length {
+                return value(Value::Bool(true));
+            }
+        }
+    }
+    value(Value::Bool(false))
+}
+
+fn startswith(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    begins_or_ends(vm, &args, "startswith", false)
+}
+
+fn endswith(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    begins_or_ends(vm, &args, "endswith", true)
+}
+
+fn stripped(vm: &mut Vm, args: &Args<'_>, name: &str, ends: Ends) -> NativeReturn {
+    let this = this(vm, args)?;
+    let set = match args.get(1) {
+        None | Some(Value::None) => None,
+        Some(set) => Some(str_argument(vm, set, &format!("{name} arg must be None, str or unicode"))?),
+    };
+    let whole = vm.heap.bytes(this);
+    let (start, end) = bytes::strip(whole, set.map(|set| vm.heap.bytes(set)), ends);
+    if (start, end) == (0, whole.len()) && matches!(args.positional[0], Value::Str(_)) {
+        return value(vm.heap.share(Value::Str(this)));
+    }
+    vm.heap.make_room(end - start)?;
+    value(substring(&mut vm.heap, this, start, end))
+}
+
+fn strip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    stripped(vm, &args, "strip", Ends { left: true, right: true })
+}
+
+fn lstrip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    stripped(vm, &args, "lstrip", Ends { left: true, right: false })
+}
+
+fn rstrip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    stripped(vm, &args, "rstrip", Ends { left: false, right: true })
+}
+
+fn justified(vm: &mut Vm, args: &Args<'_>, name: &str, align: Align) -> NativeReturn {
+    let this = this(vm, args)?;
+    let width = integer_argument(vm, args.positional[1])?;
+    let fill = match args.get(2) {
+        None => b' ',
+        Some(fill) => match as_str(&vm.heap, fill).map(|fill| vm.heap.bytes(fill)) {
+            Some(&[byte]) => byte,
+            _ => {
+                let given = type_name(&vm.heap, fill);
+                return fail(
+                    vm,
+                    Builtin::TypeError,
+                    format!("{name}() argument 2 must be char, not {given}"),
+                );
+            }
+        },
+    };
+    let out = with_room(vm, |heap, limit| bytes::justify(heap.bytes(this), width, fill, align, limit))?;
+    text(vm, out)
+}
+
+fn ljust(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    justified(vm, &args, "ljust", Align::Left)
+}
+
+fn rjust(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    justified(vm, &args, "rjust", Align::Right)
+}
+
+fn center(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    justified(vm, &args, "center", Align::Center)
+}
+
+fn zfill(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let width = integer_argument(vm, args.positional[1])?;
+    let out = with_room(vm, |heap, limit| bytes::zfill(heap.bytes(this), width, limit))?;
+    text(vm, out)
+}
+
+fn expandtabs(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let size = match args.get(1) {
+        None => 8,
+        Some(size) => integer_argument(vm, size)?,
+    };
+    let out = with_room(vm, |heap, limit| bytes::expand_tabs(heap.bytes(this), size, limit))?;
+    text(vm, out)
+}
+
+fn translate(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let table = match args.positional[1] {
+        Value::None => None,
+        table => Some(str_argument(vm, table, BUFFER)?),
+    };
+    let gone = match args.get(2) {
+        None => None,
+        Some(gone) => Some(str_argument(vm, gone, BUFFER)?),
+    };
+    vm.heap.make_room(vm.heap.bytes(this).len())?;
+    let table = table.map(|table| vm.heap.bytes(table));
+    let out = bytes::translate(vm.heap.bytes(this), table, gone.map_or(&[][..], |gone| vm.heap.bytes(gone)));
+    let out = lift(vm, out)?;
+    text(vm, out)
+}
+
+fn pieces(vm: &mut Vm, this: Str, ranges: Vec<split::Piece>) -> NativeReturn {
+    vm.heap.make_room(ranges.len().saturating_mul(56) + vm.heap.bytes(this).len())?;
+    vm.spend(ranges.len() / 4);
+    let mut items = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        items.push(substring(&mut vm.heap, this, start, end));
+    }
+    value(vm.heap.new_list(items))
+}
+
+fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
+    Ok(match given {
+        None => usize::MAX,
+        Some(given) => usize::try_from(integer_argument(vm, given)?).unwrap_or(usize::MAX),
+    })
+}
+
+fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
+    let this = this(vm, args)?;
+    let most = most(vm, args.get(2))?;
+    let ranges = match args.get(1) {
+        None | Some(Value::None) => {
+            let whole = vm.heap.bytes(this);
+            if from_right {
+                split::rsplit_space(whole, most)
+            } else {
+                split::split_space(whole, most)
+            }
+        }
+        Some(separator) => {
+            let separator = str_argument(vm, separator, BUFFER)?;
+            let (whole, separator) = (vm.heap.bytes(this), vm.heap.bytes(separator));
+            let ranges = if from_right {
+                split::rsplit(whole, separator, most)
+            } else {
+                split::split(whole, separator, most)
+            };
+            lift(vm, ranges)?
+        }
+    };
+    pieces(vm, this, ranges)
+}
+
+fn split_left(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    split_either(vm, &args, false)
+}
+
+fn split_right(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    split_either(vm, &args, true)
+}
+
+fn splitlines(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let keep = match args.get(1) {
+        None => false,
+        Some(keep) => integer_argument(vm, keep)? != 0,
+    };
+    let ranges = split::split_lines(vm.heap.bytes(this), keep);
+    pieces(vm, this, ranges)
+}
+
+fn partition_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
+    let this = this(vm, args)?;
+    let separator = str_argument(vm, args.positional[1], BUFFER)?;
+    let (whole, wanted) = (vm.heap.bytes(this), vm.heap.bytes(separator));
+    let (length, width) = (whole.len(), wanted.len());
+    if width == 0 {
+        return fail(vm, Builtin::ValueError, "empty separator");
+    }
+    let found = if from_right { search::rfind(whole, wanted) } else { search::find(whole, wanted) };
+    vm.heap.make_room(length)?;
+    let parts = match found {
+        Some(at) => [
+            substring(&mut vm.heap, this, 0, at),
+            vm.heap.share(Value::Str(separator)),
+            substring(&mut vm.heap, this, at + width, length),
+        ],
+        None => {
+            let empty = [vm.heap.new_str(b""), vm.heap.new_str(b"")];
+            let whole = vm.heap.share(Value::Str(this));
+            if from_right {
+                [empty[0], empty[1], whole]
+            } else {
+                [whole, empty[0], empty[1]]
+            }
+        }
+    };
+    value(vm.heap.new_tuple(&parts))
+}
+
+fn partition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    partition_either(vm, &args, false)
+}
+
+fn rpartition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    partition_either(vm, &args, true)
+}
+
+fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let most = most(vm, args.get(3))?;
+    let old = str_argument(vm, args.positional[1], BUFFER)?;
+    let new = str_argument(vm, args.positional[2], BUFFER)?;
+    let replaced = with_room(vm, |heap, limit| {
+        split::replace(heap.bytes(this), heap.bytes(old), heap.bytes(new), most, limit)
+    })?;
+    vm.spend(vm.heap.bytes(this).len() / 64);
+    match replaced {
+        Some(out) => text(vm, out),
+        None => value(vm.heap.share(Value::Str(this))),
+    }
+}
+
+fn join(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    match args.positional[1] {
+        Value::List(list) => {
+            let items = std::mem::take(&mut vm.heap.lists[list].items);
+            let joined = join_items(vm, this, &items);
+            vm.heap.lists[list].items = items;
+            return joined;
+        }
+        Value::Tuple(tuple) => {
+            let items = vm.heap.tuple(tuple).to_vec();
+            return join_items(vm, this, &items);
+        }
+        _ => {}
+    }
+    let items = match hook::collect(vm, args.positional[1]) {
+        Ok(items) => items,
+        Err(raised) => {
+            let exception = vm.heap.peek_raised(&raised);
+            if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
+                return fail(vm, Builtin::TypeError, "can only join an iterable");
+            }
+            return Err(raised);
+        }
+    };
+    let joined = join_items(vm, this, &items);
+    release_all(&mut vm.heap, items);
+    joined
+}
+
+fn join_items(vm: &mut Vm, separator: Str, items: &[Value]) -> NativeReturn {
+    if let [one @ Value::Str(_)] = items {
+        return value(vm.heap.share(*one));
+    }
+    let heap = &vm.heap;
+    let mut size = heap.bytes(separator).len().saturating_mul(items.len().saturating_sub(1));
+    for (at, &item) in items.iter().enumerate() {
+        let Some(text) = as_str(heap, item) else {
+            let given = type_name(heap, item);
+            let text = format!("sequence item {at}: expected string, {given} found");
+            return fail(vm, Builtin::TypeError, text);
+        };
+        size = size.saturating_add(heap.bytes(text).len());
+    }
+    vm.heap.make_room(size)?;
+    vm.spend(items.len() / 8 + size / 1024);
+    let mut out = Vec::with_capacity(size);
+    let heap = &vm.heap;
+    let glue = heap.bytes(separator);
+    for (at, &item) in items.iter().enumerate() {
+        if at > 0 && !glue.is_empty() {
+            out.extend_from_slice(glue);
+        }
+        if let Some(text) = as_str(heap, item) {
+            out.extend_from_slice(heap.bytes(text));
+        }
+    }
+    text(vm, out)
+}
+
+fn str_repr(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    vm.heap.make_room(strrepr::repr_bound(vm.heap.bytes(this)))?;
+    let out = strrepr::repr(vm.heap.bytes(this));
+    text(vm, out)
+}
+
+fn str_str(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    value(vm.heap.share(Value::Str(this)))
+}
+
+/// `find`, `rfind`, `index` and `rindex` share one name in 2.7's messages about the number of arguments.
+const fn finder(name: &'static str, code: crate::vm::native::NativeFn) -> NativeDef {
+    NativeDef::method(name, 0, ANY, code)
+}
+
+macro_rules! finders {
+    ($($wrapper:ident, $inner:ident;)*) => {$(
+        fn $wrapper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+            let given = args.positional.len() - 1;
+            if given == 0 || given > 3 {
+                let (words, s, bound) = if given == 0 { ("least", "", 1) } else { ("most", "s", 3) };
+                let text = format!("find/rfind/index/rindex() takes at {words} {bound} argument{s} ({given} given)");
+                return fail(vm, Builtin::TypeError, text);
+            }
+            $inner(vm, args)
+        }
+    )*};
+}
+
+finders! {
+    find_checked, find;
+    rfind_checked, rfind;
+    index_checked, index;
+    rindex_checked, rindex;
+}
+
+/// All methods.
+pub const METHODS: &[NativeDef] = &[
+    NativeDef::method("capitalize", 0, 0, capitalize),
+    NativeDef::method("center", 1, 2, center),
+    NativeDef::method("count", 1, 3, count),
+    NativeDef::method("endswith", 1, 3, endswith),
+    NativeDef::method("expandtabs", 0, 1, expandtabs),
+    finder("find", find_checked),
+    NativeDef::method("format", 0, ANY, super::format::format).with_keywords(),
+    finder("index", index_checked),
+    NativeDef::method("isalnum", 0, 0, isalnum),
+    NativeDef::method("isalpha", 0, 0, isalpha),
+    NativeDef::method("isdigit", 0, 0, isdigit),
+    NativeDef::method("islower", 0, 0, islower),
+    NativeDef::method("isspace", 0, 0, isspace),
+    NativeDef::method("istitle", 0, 0, istitle),
+    NativeDef::method("isupper", 0, 0, isupper),
+    NativeDef::method("join", 1, 1, join),
+    NativeDef::method("ljust", 1, 2, ljust),
+    NativeDef::method("lower", 0, 0, lower),
+    NativeDef::method("lstrip", 0, 1, lstrip),
+    NativeDef::method("partition", 1, 1, partition),
+    NativeDef::method("replace", 2, 3, replace),
+    finder("rfind", rfind_checked),
+    finder("rindex", rindex_checked),
+    NativeDef::method("rjust", 1, 2, rjust),
+    NativeDef::method("rpartition", 1, 1, rpartition),
+    NativeDef::method("rsplit", 0, 2, split_right),
+    NativeDef::method("rstrip", 0, 1, rstrip),
+    NativeDef::method("split", 0, 2, split_left),
+    NativeDef::method("splitlines", 0, 1, splitlines),
+    NativeDef::method("startswith", 1, 3, startswith),
+    NativeDef::method("strip", 0, 1, strip),
+    NativeDef::method("swapcase", 0, 0, swapcase),
+    NativeDef::method("title", 0, 0, title),
+    NativeDef::method("translate", 1, 2, translate),
+    NativeDef::method("upper", 0, 0, upper),
+    NativeDef::method("zfill", 1, 1, zfill),
+    NativeDef::method("__repr__", 0, 0, str_repr),
+    NativeDef::method("__str__", 0, 0, str_str),
+];
