@@ -15,6 +15,9 @@ pub enum StrParts {
     One(Value, Mode),
 }
 
+/// Attributes of EnvironmentError in the order of its arguments.
+const ENVIRONMENT: [&str; 3] = ["errno", "strerror", "filename"];
+
 fn arguments(vm: &Vm, instance: Instance) -> Vec<Value> {
     match vm.heap.instances[instance].payload {
         Value::Tuple(tuple) => vm.heap.tuple(tuple).to_vec(),
@@ -44,9 +47,12 @@ pub fn str_parts(vm: &mut Vm, instance: Instance) -> Outcome<StrParts> {
         return Ok(StrParts::One(args[0], Mode::Repr));
     }
     if is(vm, Builtin::EnvironmentError) {
-        let number = own(vm, instance, "errno");
-        let text = own(vm, instance, "strerror");
-        let file = own(vm, instance, "filename");
+        let part = |vm: &mut Vm, at: usize| match own(vm, instance, ENVIRONMENT[at]) {
+            // An exception the machine raised itself has only its arguments.
+            None if (2..=3).contains(&args.len()) => args.get(at).copied(),
+            found => found,
+        };
+        let (number, text, file) = (part(vm, 0), part(vm, 1), part(vm, 2));
         if let (Some(number), Some(text)) = (number, text) {
             let mut out = b"[Errno ".to_vec();
             out.extend(plain(vm, number, Mode::Str));
@@ -144,7 +150,7 @@ fn initialise(vm: &mut Vm, instance: Instance, args: &[Value]) -> Outcome<()> {
                 vm.heap.release(old);
             }
         }
-        for (name, part) in ["errno", "strerror", "filename"].iter().zip(parts) {
+        for (name, part) in ENVIRONMENT.iter().zip(parts) {
             set(vm, instance, name, part);
         }
     } else if is(vm, Builtin::SyntaxError) {
@@ -194,21 +200,20 @@ pub fn construct(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         return fail(vm, Builtin::TypeError, "exceptions must be made from classes");
     };
     let given = &args.positional[1..];
-    let builtin = vm.heap.classes[class].style == crate::heap::Style::Builtin;
-    if builtin && !args.keywords.is_empty() {
-        let name = vm.heap.text(vm.heap.classes[class].name);
+    if !args.keywords.is_empty() {
+        let data = &vm.heap.classes[class];
+        let name = vm.heap.text(data.name);
+        let name = if data.module.is_empty() { name } else { format!("{}.{name}", data.module) };
         return fail(vm, Builtin::TypeError, format!("{name} does not take keyword arguments"));
     }
     for &item in given {
         vm.heap.retain(item);
     }
     let exception = vm.heap.new_exception(class, given);
-    if builtin {
-        if let Value::Instance(instance) = exception {
-            if let Err(raised) = initialise(vm, instance, given) {
-                vm.heap.release(exception);
-                return Err(raised);
-            }
+    if let Value::Instance(instance) = exception {
+        if let Err(raised) = initialise(vm, instance, given) {
+            vm.heap.release(exception);
+            return Err(raised);
         }
     }
     value(exception)
@@ -287,6 +292,30 @@ fn get_message(vm: &mut Vm, object: Value) -> Outcome<Value> {
     })
 }
 
-/// `e.args` and `e.message`.
-pub const GETTERS: &[(Builtin, &str, Getter)] =
-    &[(Builtin::BaseException, "args", get_args), (Builtin::BaseException, "message", get_message)];
+fn environment(vm: &mut Vm, object: Value, at: usize) -> Outcome<Value> {
+    let Value::Instance(instance) = object else { return Ok(Value::None) };
+    let args = arguments(vm, instance);
+    let found = if (2..=3).contains(&args.len()) { args.get(at).copied() } else { None };
+    Ok(vm.heap.share(found.unwrap_or(Value::None)))
+}
+
+fn get_errno(vm: &mut Vm, object: Value) -> Outcome<Value> {
+    environment(vm, object, 0)
+}
+
+fn get_strerror(vm: &mut Vm, object: Value) -> Outcome<Value> {
+    environment(vm, object, 1)
+}
+
+fn get_filename(vm: &mut Vm, object: Value) -> Outcome<Value> {
+    environment(vm, object, 2)
+}
+
+/// Attributes of exceptions that are not set on the instance itself.
+pub const GETTERS: &[(Builtin, &str, Getter)] = &[
+    (Builtin::BaseException, "args", get_args),
+    (Builtin::BaseException, "message", get_message),
+    (Builtin::EnvironmentError, "errno", get_errno),
+    (Builtin::EnvironmentError, "strerror", get_strerror),
+    (Builtin::EnvironmentError, "filename", get_filename),
+];

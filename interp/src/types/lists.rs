@@ -93,7 +93,7 @@ fn position(vm: &mut Vm, sequence: Value, wanted: Value, start: usize, end: usiz
             return Ok(Some(at));
         }
         at += 1;
-        if at % 256 == 0 {
+        if at.is_multiple_of(256) {
             vm.spend(64);
         }
     }

@@ -5,9 +5,12 @@ use super::kernel::sort::{sort_now, SortMachine, SortStep};
 use super::lists::{keyword, only_keywords, this};
 use super::support::{fail, integer_argument, release_all, type_name};
 use crate::heap::{Builtin, List, Outcome, Raised, Value};
-use crate::vm::native::{call, value, Args, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, Args, NativeReturn, Resume};
 use crate::vm::Vm;
 use std::cell::RefCell;
+
+/// Most items sorted in one step.
+const CHUNK: usize = 16 << 10;
 
 /// `list.sort(cmp=None, key=None, reverse=False)`
 pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -23,7 +26,7 @@ pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     };
     let mut items = std::mem::take(&mut vm.heap.lists[list].items);
     vm.heap.recharge_list(list);
-    if compare.is_none() && key.is_none() {
+    if compare.is_none() && key.is_none() && items.len() <= CHUNK {
         let sorted = sort_plain(vm, &mut items, reverse);
         vm.heap.lists[list].items = items;
         vm.heap.recharge_list(list);
@@ -169,10 +172,9 @@ impl Sorter {
             self.keys.reverse();
         }
         let order = match self.compare {
+            None if self.items.len() > CHUNK => return Merge::start(self, vm),
             None => {
-                let keys = std::mem::take(&mut self.keys);
-                let order = order_of(vm, &keys);
-                self.keys = keys;
+                let order = order_of(vm, if self.key.is_some() { &self.keys } else { &self.items });
                 match order {
                     Ok(order) => order,
                     Err(raised) => {
@@ -196,6 +198,11 @@ impl Sorter {
             }
         };
         self.items = order.into_iter().map(|at| self.items[at as usize]).collect();
+        self.finish(vm)
+    }
+
+    /// Puts the sorted items back.
+    fn finish(mut self: Box<Self>, vm: &mut Vm) -> NativeReturn {
         if self.reverse {
             self.items.reverse();
         }
@@ -236,5 +243,165 @@ impl Resume for Sorter {
         visit(Value::List(self.list));
         self.items.iter().chain(&self.keys).copied().for_each(&mut *visit);
         [self.compare, self.key].into_iter().flatten().for_each(visit);
+    }
+}
+
+/// An item and what it is sorted by (the same where there is no key function).
+type Pair = (Value, Value);
+
+/// A large sort without program code: chunks are sorted one at a time and then merged, with a check point after each
+/// chunk's worth of work.
+struct Merge {
+    /// What the sort is for; its items and keys are in the runs meanwhile.
+    sorter: Box<Sorter>,
+    kind: Kind,
+    /// Items not looked at yet, last chunk first.
+    chunks: Vec<Vec<Pair>>,
+    /// Sorted runs of this level that wait to be merged, in order.
+    waiting: std::collections::VecDeque<Vec<Pair>>,
+    /// Runs of the next level.
+    merged: std::collections::VecDeque<Vec<Pair>>,
+    /// The merge under way: both runs, positions in them, and the output.
+    halves: [Vec<Pair>; 2],
+    at: [usize; 2],
+    out: Vec<Pair>,
+}
+
+impl Merge {
+    fn start(mut sorter: Box<Sorter>, vm: &mut Vm) -> NativeReturn {
+        let items = std::mem::take(&mut sorter.items);
+        let keys = std::mem::take(&mut sorter.keys);
+        if let Err(raised) = vm.heap.make_room(items.len().saturating_mul(96)) {
+            (sorter.items, sorter.keys) = (items, keys);
+            sorter.abandon(vm);
+            return Err(raised);
+        }
+        let by = if sorter.key.is_some() { &keys } else { &items };
+        let kind = kind(by);
+        let pairs: Vec<Pair> = by.iter().copied().zip(items.iter().copied()).collect();
+        let chunks = pairs.chunks(CHUNK).rev().map(<[Pair]>::to_vec).collect();
+        Box::new(Merge {
+            sorter,
+            kind,
+            chunks,
+            waiting: Default::default(),
+            merged: Default::default(),
+            halves: Default::default(),
+            at: [0; 2],
+            out: Vec::new(),
+        })
+        .resume(vm, Value::None)
+    }
+
+    /// One chunk's worth of work; true when all is one run.
+    fn step(&mut self, vm: &mut Vm) -> Outcome<bool> {
+        if let Some(mut chunk) = self.chunks.pop() {
+            let keys: Vec<Value> = chunk.iter().map(|pair| pair.0).collect();
+            let order = order_of(vm, &keys);
+            if let Ok(order) = &order {
+                chunk = order.iter().map(|&at| chunk[at as usize]).collect();
+            }
+            self.waiting.push_back(chunk);
+            return order.map(|_| false);
+        }
+        let mut budget = CHUNK;
+        loop {
+            let [left, right] = &self.halves;
+            if left.is_empty() && right.is_empty() {
+                if self.waiting.len() + self.merged.len() <= 1 {
+                    return Ok(true);
+                }
+                if self.waiting.len() < 2 {
+                    // A run without a partner goes up as it is.
+                    self.merged.extend(self.waiting.pop_front());
+                    std::mem::swap(&mut self.waiting, &mut self.merged);
+                    continue;
+                }
+                self.halves = [
+                    self.waiting.pop_front().unwrap_or_default(),
+                    self.waiting.pop_front().unwrap_or_default(),
+                ];
+                self.out = Vec::with_capacity(self.halves[0].len() + self.halves[1].len());
+                self.at = [0; 2];
+                continue;
+            }
+            if budget == 0 {
+                return Ok(false);
+            }
+            budget -= 1;
+            let side = match (left.get(self.at[0]), right.get(self.at[1])) {
+                (Some(a), Some(b)) => usize::from(precedes(vm, self.kind, b.0, a.0)?),
+                (Some(_), None) => 0,
+                (None, Some(_)) => 1,
+                (None, None) => {
+                    self.merged.push_back(std::mem::take(&mut self.out));
+                    self.halves = Default::default();
+                    continue;
+                }
+            };
+            self.out.push(self.halves[side][self.at[side]]);
+            self.at[side] += 1;
+        }
+    }
+
+    /// Gives the items and keys back to the sort, in the order reached.
+    fn gather(&mut self) {
+        let mut pairs: Vec<Pair> = Vec::new();
+        pairs.extend(self.merged.drain(..).flatten());
+        pairs.append(&mut self.out);
+        for (half, at) in self.halves.iter().zip(self.at) {
+            pairs.extend_from_slice(&half[at.min(half.len())..]);
+        }
+        self.halves = Default::default();
+        pairs.extend(self.waiting.drain(..).flatten());
+        pairs.extend(self.chunks.drain(..).rev().flatten());
+        self.sorter.items = pairs.iter().map(|pair| pair.1).collect();
+        if self.sorter.key.is_some() {
+            self.sorter.keys = pairs.iter().map(|pair| pair.0).collect();
+        }
+    }
+}
+
+/// Whether `a` is less than `b`, both of a known kind.
+fn precedes(vm: &mut Vm, kind: Kind, a: Value, b: Value) -> Outcome<bool> {
+    match (kind, a, b) {
+        (Kind::Ints, Value::Int(a), Value::Int(b)) => Ok(a < b),
+        (Kind::Floats, Value::Float(a), Value::Float(b)) => Ok(a < b),
+        (Kind::Strings, Value::Str(a), Value::Str(b)) => Ok(vm.heap.bytes(a) < vm.heap.bytes(b)),
+        _ => hook::less(vm, a, b),
+    }
+}
+
+impl Resume for Merge {
+    fn resume(mut self: Box<Self>, vm: &mut Vm, _: Value) -> NativeReturn {
+        let done = self.step(vm);
+        vm.spend(CHUNK * 4);
+        match done {
+            Ok(false) => pause(self),
+            Ok(true) => {
+                self.gather();
+                self.sorter.finish(vm)
+            }
+            Err(raised) => {
+                self.abandon(vm);
+                Err(raised)
+            }
+        }
+    }
+    fn abandon(mut self: Box<Self>, vm: &mut Vm) {
+        self.gather();
+        self.sorter.abandon(vm);
+    }
+    fn held(&self, visit: &mut dyn FnMut(Value)) {
+        self.sorter.held(visit);
+        let keyed = self.sorter.key.is_some();
+        let runs = self.chunks.iter().chain(&self.waiting).chain(&self.merged).flatten();
+        let halves = self.halves.iter().zip(self.at).flat_map(|(half, at)| &half[at.min(half.len())..]);
+        for &(key, item) in runs.chain(&self.out).chain(halves) {
+            visit(item);
+            if keyed {
+                visit(key);
+            }
+        }
     }
 }

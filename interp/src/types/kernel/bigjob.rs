@@ -94,7 +94,7 @@ pub fn divide<'a>(fuel: &'a Fuel, a: UBig, b: UBig) -> Boxed<'a, (UBig, UBig)> {
 fn divide_two_by_one<'a>(fuel: &'a Fuel, a: UBig, b: &'a UBig, bits: usize) -> Boxed<'a, (UBig, UBig)> {
     Box::pin(async move {
         let size = bits / WORD;
-        if size <= BLOCK / 2 || bits % 2 != 0 || a.bit_len() <= bits {
+        if size <= BLOCK / 2 || !bits.is_multiple_of(2) || a.bit_len() <= bits {
             fuel.spend(div_cost(words(&a), words(b))).await;
             return a.div_rem(b.clone());
         }

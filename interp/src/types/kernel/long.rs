@@ -270,7 +270,7 @@ pub fn scan(text: &[u8], base: i64, name: &str) -> Outcome<Literal> {
     skip(&mut rest);
     let given = base;
     let (base, rest) = strip_prefix(base, rest);
-    let count = rest.iter().take_while(|&&b| (b as char).to_digit(base).is_some()).count();
+    let count = rest.iter().take_while(|&&b| (b as char).is_digit(base)).count();
     let digits = rest[..count].to_vec();
     let mut rest = &rest[count..];
     if name == "long" {
@@ -300,8 +300,7 @@ fn strip_prefix(base: i64, text: &[u8]) -> (u32, &[u8]) {
             (marked, _) => (marked, &text[2..]),
         };
     }
-    let stripped =
-        i64::from(marked) == base && text.get(2).is_some_and(|&b| (b as char).to_digit(marked).is_some());
+    let stripped = i64::from(marked) == base && text.get(2).is_some_and(|&b| (b as char).is_digit(marked));
     (base as u32, if stripped { &text[2..] } else { text })
 }
 
