@@ -356,9 +356,12 @@ impl<'a> Parser<'a> {
             return Ok((body, colon.span.end));
         }
         self.advance();
+        let findings = self.findings.len();
         if self.at(Kind::Indent) {
             self.indented(&mut body);
-        } else {
+        }
+        // An indentation alone is no block: a joined line may end the file.
+        if body.is_empty() && self.findings.len() == findings {
             let fault = Fault::indentation(
                 "expected an indented block",
                 "write at least `pass`, further to the right than the line above",

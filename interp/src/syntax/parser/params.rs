@@ -33,17 +33,23 @@ impl Parser<'_> {
                 }
                 _ => {
                     let start = self.start();
-                    let pattern = self.pattern(&mut names)?;
+                    let (pattern, parenthesized) = self.pattern(&mut names)?;
                     let span = self.span_from(start);
                     let default = match self.eat(Kind::Assign) {
                         true => Some(self.test()?),
                         false => None,
                     };
-                    if default.is_none() && defaults {
-                        let fault = Fault::syntax(
+                    let fault = match default {
+                        Some(_) if parenthesized => {
+                            Some(Fault::syntax("parenthesized arg with default", "take the parentheses away"))
+                        }
+                        None if defaults => Some(Fault::syntax(
                             "non-default argument follows default argument",
                             "put the parameters without a default first",
-                        );
+                        )),
+                        _ => None,
+                    };
+                    if let Some(fault) = fault {
                         self.note(span, What::Syntax(fault));
                     }
                     defaults |= default.is_some();
@@ -77,25 +83,26 @@ impl Parser<'_> {
         self.fail(self.token.span, fault)
     }
 
-    fn pattern(&mut self, names: &mut Vec<(Symbol, Span)>) -> Result<Pattern> {
+    /// A parameter's pattern; true if it stands in parentheses of no use.
+    fn pattern(&mut self, names: &mut Vec<(Symbol, Span)>) -> Result<(Pattern, bool)> {
         if !self.at(Kind::OpenParen) {
-            return Ok(Pattern::Name(self.parameter_name(names)?));
+            return Ok((Pattern::Name(self.parameter_name(names)?), false));
         }
         self.nested(|parser| {
             parser.advance();
-            let first = parser.pattern(names)?;
+            let (first, _) = parser.pattern(names)?;
             if parser.eat(Kind::CloseParen) {
-                return Ok(first);
+                return Ok((first, true));
             }
             let mut parts = vec![first];
             while parser.eat(Kind::Comma) {
                 if parser.at(Kind::CloseParen) {
                     break;
                 }
-                parts.push(parser.pattern(names)?);
+                parts.push(parser.pattern(names)?.0);
             }
             parser.expect(Kind::CloseParen)?;
-            Ok(Pattern::Unpack(parts))
+            Ok((Pattern::Unpack(parts), false))
         })
     }
 

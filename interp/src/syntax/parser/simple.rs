@@ -38,7 +38,7 @@ impl Parser<'_> {
             Kind::Global => self.global(),
             Kind::Exec => self.exec(),
             Kind::Import => self.import(),
-            Kind::From => self.from_import(),
+            Kind::From => self.import_from(),
             _ => self.expression_statement(),
         }
     }
@@ -241,7 +241,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn from_import(&mut self) -> Result<StmtKind> {
+    fn import_from(&mut self) -> Result<StmtKind> {
         let start = self.advance().span.start;
         let relative = self.at(Kind::Dot);
         while self.eat(Kind::Dot) {}
