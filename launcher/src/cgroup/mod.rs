@@ -195,6 +195,23 @@ impl Group {
         }
     }
 
+    /// Sets the processor share. Until then the group has none: building the
+    /// sandbox is the launcher's own work, and with a share of a tenth it alone
+    /// would use up the first period and stand still for the rest of it. Called
+    /// as soon as the interpreter has been executed. (That the kernel takes the
+    /// value was seen in [`Group::create`].)
+    ///
+    /// # Errors
+    /// The group was removed in between.
+    pub fn hold_share(&self) -> io::Result<()> {
+        self.guarded.iter().filter(|guarded| guarded.deferred).try_for_each(|guarded| {
+            guarded
+                .file
+                .write_all_at(guarded.text.as_bytes(), 0)
+                .map_err(|error| about(&guarded.path, "cannot write to", &error))
+        })
+    }
+
     /// What the kernel counted until now. What cannot be read counts as zero.
     pub fn usage(&self) -> Use {
         match &self.kind {
@@ -279,9 +296,19 @@ impl Builder {
         let file = open.map_err(|error| about(&path, "cannot open", &error))?;
         file.write_all_at(value.as_bytes(), 0)
             .map_err(|error| about(&path, &format!("cannot write {value} to"), &error))?;
-        let guarded = Guarded { file, path, text: value.to_owned(), amount: amount(value) };
+        let guarded = Guarded { file, path, text: value.to_owned(), amount: amount(value), deferred: false };
         self.guarded.push(guarded);
         Ok(())
+    }
+
+    /// Takes the limit set last back until [`Group::hold_share`].
+    fn defer(&mut self, free: &str) -> io::Result<()> {
+        let Some(guarded) = self.guarded.last_mut() else { return Ok(()) };
+        guarded.deferred = true;
+        guarded
+            .file
+            .write_all_at(free.as_bytes(), 0)
+            .map_err(|error| about(&guarded.path, &format!("cannot write {free} to"), &error))
     }
 }
 
@@ -292,6 +319,8 @@ struct Guarded {
     path: PathBuf,
     text: String,
     amount: f64,
+    /// Set only by [`Group::hold_share`].
+    deferred: bool,
 }
 
 impl Guarded {

@@ -43,6 +43,8 @@ fn a_group_has_its_limits_and_goes_away() {
     let Some(group) = group(&limits(64 << 20)) else { return };
     let entry = group.entry().unwrap();
     assert!(entry.v2_directory.is_some() || !entry.v1_tasks.is_empty());
+    assert!(matches!(group.check(), Integrity::Restored(_)), "the share is not set yet");
+    group.hold_share().unwrap();
     assert_eq!(group.check(), Integrity::Whole);
     let directories = group.directories().to_vec();
     let name = directories[0].file_name().unwrap().to_string_lossy().into_owned();
@@ -56,6 +58,7 @@ fn a_group_has_its_limits_and_goes_away() {
 fn a_busy_process_is_throttled_and_counted() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(group) = group(&limits(64 << 20)) else { return };
+    group.hold_share().unwrap();
     let mut child = inside(&group, "while :; do :; done");
     std::thread::sleep(Duration::from_millis(600));
     let used = group.usage();
@@ -90,6 +93,7 @@ fn a_second_process_is_refused() {
 fn a_loosened_limit_is_set_again_and_a_removed_group_is_noticed() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(group) = group(&limits(64 << 20)) else { return };
+    group.hold_share().unwrap();
     let guarded = &group.guarded[0];
     let loose = if guarded.text.contains(' ') { "max 10000" } else { "-1" };
     guarded.file.write_all_at(loose.as_bytes(), 0).unwrap();

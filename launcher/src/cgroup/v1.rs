@@ -104,6 +104,7 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     // The period first: the kernel compares the quota with it.
     write(&cpu, "cpu.cfs_period_us", &limits.cpu_period.to_string())?;
     builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu_quota.to_string())?;
+    builder.defer("-1")?;
     set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&pids, "pids.max", &limits.processes.to_string())?;
 

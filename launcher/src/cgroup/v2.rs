@@ -154,6 +154,7 @@ pub(super) fn create(
         outer.clone()
     };
     builder.guard(&outer, "cpu.max", &format!("{} {}", limits.cpu_quota, limits.cpu_period))?;
+    builder.defer("max")?;
     set_memory(&leaf, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
     Ok(Files {

@@ -1,5 +1,6 @@
 //! The main path: prepare → plan → launch → supervise → report.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use crate::stopfile::StopFile;
 use crate::supervise::ending::Limits;
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
+use crate::sys::process;
 use crate::verdict::Ending;
 
 /// Runs a program; the exit status.
@@ -206,6 +208,10 @@ fn start(
     };
     steps.done("make the control group");
     let launched = apply::launch(plan, &prepared.request, &host.vessel, entry, options.timings)?;
+    if let Some(Err(error)) = group.as_ref().map(Group::hold_share) {
+        process::kill_and_reap(launched.pidfd.as_fd());
+        return Err(Failure { ending: Ending::NoSandbox, message: error.to_string() });
+    }
     Ok((launched, group))
 }
 
