@@ -25,6 +25,12 @@ const STEP: usize = 2_000;
 /// Counting takes at most one part in this many of the time.
 const SPACING: u32 = 150;
 
+/// From the start to the first count and the first watch. Most programs that
+/// are shorter than this change little, and taking a watch down costs the kernel
+/// 15 to 25 ms (it waits until no processor can still be using it): five times
+/// as much as the whole run of a short program.
+const WARM_UP: Duration = Duration::from_millis(20);
+
 /// The least and the most time between two counts.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -108,15 +114,41 @@ fn unlinked(pid: i32, device: u64) -> io::Result<u64> {
     Ok(total)
 }
 
+/// How changes are noticed.
+#[derive(Debug)]
+enum Watching {
+    /// The run is too young.
+    NotYet,
+    /// By the kernel.
+    By(Inotify),
+    /// Not at all, since the kernel has no watch left: the directory is counted
+    /// again and again.
+    Impossible,
+}
+
+impl Watching {
+    fn begin(directory: &OwnedFd) -> Watching {
+        let events = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_ONLYDIR;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        match Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC) {
+            Ok(watch) if watch.add_watch(path.as_str(), events).is_ok() => Watching::By(watch),
+            _ => Watching::Impossible,
+        }
+    }
+}
+
 /// Follows the disk use of a running sandbox.
 #[derive(Debug)]
 pub struct DiskWatch {
     directory: OwnedFd,
     device: u64,
     pid: i32,
-    /// None where the kernel has no watch left: then the directory is counted
-    /// again and again.
-    watch: Option<Inotify>,
+    watch: Watching,
     walk: Option<Walk>,
     /// Time the count in progress has taken.
     spent: Duration,
@@ -134,26 +166,15 @@ impl DiskWatch {
     /// The directory cannot be read.
     pub fn new(directory: OwnedFd, pid: i32, used: u64, now: Instant) -> io::Result<DiskWatch> {
         let device = fstat(&directory)?.st_dev;
-        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok().filter(|watch| {
-            let events = AddWatchFlags::IN_CREATE
-                | AddWatchFlags::IN_DELETE
-                | AddWatchFlags::IN_MODIFY
-                | AddWatchFlags::IN_MOVED_FROM
-                | AddWatchFlags::IN_MOVED_TO
-                | AddWatchFlags::IN_ONLYDIR;
-            let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-            watch.add_watch(path.as_str(), events).is_ok()
-        });
         Ok(DiskWatch {
             directory,
             device,
             pid,
-            // Something may have changed since the count and before the watch.
             changed: true,
-            watch,
+            watch: Watching::NotYet,
             walk: None,
             spent: Duration::ZERO,
-            next: now,
+            next: now + WARM_UP,
             used,
             peak: used,
         })
@@ -165,12 +186,16 @@ impl DiskWatch {
         if self.changed || self.walk.is_some() || now < self.next {
             return None;
         }
-        self.watch.as_ref().map(|watch| watch.as_fd())
+        match &self.watch {
+            Watching::By(watch) => Some(watch.as_fd()),
+            _ => None,
+        }
     }
 
     /// The next time at which [`DiskWatch::look`] has something to do.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        let due = self.changed || self.walk.is_some() || self.watch.is_none() || now < self.next;
+        let due =
+            self.changed || self.walk.is_some() || !matches!(self.watch, Watching::By(_)) || now < self.next;
         due.then_some(self.next)
     }
 
@@ -236,7 +261,11 @@ impl DiskWatch {
     /// Reads what the watch noticed. The events tell nothing that a count does
     /// not; an overflowing queue counts as a change too.
     fn take_events(&mut self) {
-        let Some(watch) = &self.watch else {
+        if matches!(self.watch, Watching::NotYet) {
+            // Before the first count: what changes during it is noticed.
+            self.watch = Watching::begin(&self.directory);
+        }
+        let Watching::By(watch) = &self.watch else {
             self.changed = true;
             return;
         };
@@ -329,6 +358,7 @@ mod tests {
             File::create(scratch.path().join(format!("{i}"))).unwrap();
         }
         let mut watch = DiskWatch::new(open(&scratch), std::process::id() as i32, 0, Instant::now()).unwrap();
+        std::thread::sleep(WARM_UP);
         assert_eq!(watch.look(Instant::now()).unwrap(), None);
         assert_eq!(counted(&mut watch), (STEP as u64 + 10) * 4096);
         assert_eq!(watch.finish().unwrap(), (STEP as u64 + 10) * 4096);
