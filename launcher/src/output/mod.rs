@@ -21,9 +21,11 @@ use terminal::Escaper;
 /// Most that is read at once, and so most that is held for a slow reader.
 const PIECE: usize = 64 << 10;
 
-/// After a small piece, the next look at the same pipe waits this long: a
-/// sandbox that writes single bytes cannot keep the supervisor busy.
+/// After a small piece, the next look at the same pipe waits this long, and
+/// twice as long after each further one that comes at once: a sandbox that writes
+/// single bytes cannot keep the supervisor busy.
 const PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// A traceback always passes at once, whatever `lograte` says.
 const TRACEBACK: f64 = 16_384.0;
@@ -72,6 +74,7 @@ struct Stream {
     held: Vec<u8>,
     done: usize,
     not_before: Option<Instant>,
+    pause: Duration,
     carried: u64,
     dropped: u64,
 }
@@ -225,6 +228,7 @@ impl Stream {
             held: Vec::new(),
             done: 0,
             not_before: None,
+            pause: PAUSE,
             carried: 0,
             dropped: 0,
         }
@@ -267,7 +271,7 @@ impl Stream {
                 self.end();
             }
             Ok(length) => {
-                self.not_before = (length < PIECE / 2).then(|| now + PAUSE);
+                self.rest(length, now);
                 if self.meter.ready(now) == Ready::Never {
                     self.dropped += length as u64;
                 } else {
@@ -278,6 +282,13 @@ impl Stream {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.source = None,
         }
+    }
+
+    /// Decides when the pipe is looked at again, after a piece of this length.
+    fn rest(&mut self, length: usize, now: Instant) {
+        let at_once = self.not_before.is_some_and(|before| now < before + self.pause);
+        self.pause = if at_once { (self.pause * 2).min(LONGEST_PAUSE) } else { PAUSE };
+        self.not_before = (length < PIECE / 2).then(|| now + self.pause);
     }
 
     /// As `read`, without regard to the meter, for the rest after the end.
@@ -402,6 +413,27 @@ mod tests {
         assert_eq!(readable(&mut bench), []);
         bench.now += PAUSE;
         assert_eq!(readable(&mut bench), [Which::Out, Which::Err]);
+    }
+
+    #[test]
+    fn a_trickle_is_looked_at_less_and_less_often() {
+        let mut bench = bench(1e9, None);
+        let mut looks = 0;
+        for _ in 0..1_000 {
+            bench.into[0].write_all(b"x").unwrap();
+            if readable(&mut bench).contains(&Which::Out) {
+                bench.output.read(Which::Out, bench.now);
+                looks += 1;
+            }
+            bench.now += Duration::from_millis(1);
+        }
+        assert!((60..80).contains(&looks), "{looks}");
+        // After a quiet time the next piece passes at once, and the one after it soon.
+        bench.now += Duration::from_secs(1);
+        bench.output.read(Which::Out, bench.now);
+        bench.now += PAUSE;
+        bench.into[0].write_all(b"x").unwrap();
+        assert!(readable(&mut bench).contains(&Which::Out));
     }
 
     #[test]
