@@ -1,21 +1,185 @@
 //! Compiled code.
 
-use crate::heap::Str;
+use std::cell::Cell;
+use std::rc::Rc;
 
-/// Properties of a code object.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CodeFlags {
-    /// The last parameter but the keywords one is `*args`.
-    pub star: bool,
-    /// The last parameter is `**kwargs`.
-    pub double_star: bool,
-}
+use super::op::Op;
+use crate::heap::{Heap, Str, Value};
+use crate::syntax::{Source, Span};
 
 /// The code of a module, class body or function.
 #[derive(Debug)]
 pub struct Code {
     /// Function or class name, `<module>` for a module; interned.
     pub name: Str,
-    /// Properties.
-    pub flags: CodeFlags,
+    /// The instructions.
+    pub ops: Box<[Op]>,
+    /// Where each instruction comes from.
+    pub spans: Box<[Span]>,
+    /// The text it was compiled from.
+    pub source: Source,
+    /// Whether it is the code of a `def` (not of a class or module).
+    pub is_function: bool,
+    /// Number of named parameters, tuple parameters counted once.
+    pub parameters: u8,
+    /// Whether `*args` follows the parameters.
+    pub star: bool,
+    /// Whether `**kwargs` follows.
+    pub double_star: bool,
+    /// Whether a call with exactly `parameters` arguments needs no binding.
+    pub plain: bool,
+    /// Registers of locals: register 0, parameters, named locals. The rest are temporaries.
+    pub locals: u8,
+    /// All registers in use, counted from 0.
+    pub registers: u16,
+    /// First of two locals that keep the exception handled by the caller while this
+    /// code handles its own; 0 if it has no handlers.
+    pub handling: u8,
+    /// Names of the locals by register, for messages; interned.
+    pub local_names: Box<[Str]>,
+    /// Constants: the code owns one share of each, given back by [`Code::release`].
+    pub constants: Box<[Value]>,
+    /// Global names with their caches.
+    pub globals: Box<[GlobalSite]>,
+    /// Attribute names with their caches.
+    pub sites: Box<[AttributeSite]>,
+    /// Codes of the functions and classes inside.
+    pub functions: Box<[Inner]>,
+    /// Names of keyword arguments of calls; interned.
+    pub keywords: Box<[Box<[Str]>]>,
+    /// Names of wide locals, for messages; interned.
+    pub wide_names: Box<[Str]>,
+    /// Names of the free variables, for messages; interned.
+    pub free_names: Box<[Str]>,
+    /// Handlers, innermost first.
+    pub handlers: Box<[HandlerRange]>,
+}
+
+/// A function or class inside a code.
+#[derive(Debug)]
+pub struct Inner {
+    /// Its code.
+    pub code: Rc<Code>,
+    /// Where the cells of its free variables are found in the code around it.
+    pub captures: Box<[Capture]>,
+}
+
+/// Where a cell is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// In a register of the function.
+    Register(u8),
+    /// Among the function's own free variables.
+    Free(u16),
+}
+
+/// Instructions from `start` to before `end` are guarded by `handler`.
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerRange {
+    /// First instruction guarded.
+    pub start: u32,
+    /// The first no longer guarded.
+    pub end: u32,
+    /// Where it goes on; the exception is then in the registers `keep` and `keep + 1`.
+    pub handler: u32,
+    /// Temporaries from here on are dropped first.
+    pub keep: u8,
+}
+
+/// A global name used in a code.
+#[derive(Debug)]
+pub struct GlobalSite {
+    /// The name; interned.
+    pub name: Str,
+    /// Where it was found last: position in the namespace's table.
+    pub position: Cell<u32>,
+    /// If it was found among the built-ins: for which version of the namespace.
+    pub version: Cell<u64>,
+    /// The built-in found (not owned: built-ins are never replaced while programs run).
+    pub builtin: Cell<Value>,
+}
+
+/// Number of ways of an attribute cache.
+pub const WAYS: usize = 4;
+
+/// An attribute access in a code.
+#[derive(Debug)]
+pub struct AttributeSite {
+    /// The name; interned.
+    pub name: Str,
+    /// What was found lately.
+    pub cache: [Cell<AttributeCache>; WAYS],
+    /// Which way is filled next.
+    pub next: Cell<u8>,
+}
+
+/// One way of an attribute cache.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributeCache {
+    /// Shape of the instance, or `NO_SHAPE - class` for values without shapes; 0 is never found.
+    pub key: u32,
+    /// Class epoch for which it holds (for what was found in a class).
+    pub epoch: u32,
+    /// Slot of the instance, or position in the class's table.
+    pub slot: u32,
+    /// Class it was found in; `IN_INSTANCE` for a slot, the shape to move to for a new attribute.
+    pub class: u32,
+}
+
+/// [`AttributeCache::class`] of an attribute in the instance itself.
+pub const IN_INSTANCE: u32 = u32::MAX;
+
+impl AttributeCache {
+    /// Matches nothing.
+    pub const EMPTY: AttributeCache = AttributeCache { key: u32::MAX, epoch: 0, slot: 0, class: 0 };
+}
+
+impl AttributeSite {
+    /// A site that knows nothing yet.
+    pub fn new(name: Str) -> AttributeSite {
+        AttributeSite { name, cache: [const { Cell::new(AttributeCache::EMPTY) }; WAYS], next: Cell::new(0) }
+    }
+
+    /// Notes what was found.
+    pub fn fill(&self, cache: AttributeCache) {
+        let way = usize::from(self.next.get()) % WAYS;
+        self.cache[way].set(cache);
+        self.next.set(self.next.get().wrapping_add(1));
+    }
+}
+
+impl GlobalSite {
+    /// A site that knows nothing yet.
+    pub fn new(name: Str) -> GlobalSite {
+        GlobalSite {
+            name,
+            position: Cell::new(u32::MAX),
+            version: Cell::new(u64::MAX),
+            builtin: Cell::new(Value::Unset),
+        }
+    }
+}
+
+impl Code {
+    /// Gives the shares of the constants back. To be called once, when nothing
+    /// runs or can run the code any more.
+    pub fn release(&self, heap: &mut Heap) {
+        for value in &self.constants {
+            heap.release(*value);
+        }
+        for inner in &self.functions {
+            inner.code.release(heap);
+        }
+    }
+
+    /// Calls `visit` for each share the code owns.
+    pub fn held(&self, visit: &mut dyn FnMut(Value)) {
+        self.constants.iter().for_each(|value| visit(*value));
+        self.functions.iter().for_each(|inner| inner.code.held(visit));
+    }
+
+    /// The line of an instruction.
+    pub fn line(&self, at: usize) -> u32 {
+        self.source.line(self.spans.get(at).map_or(0, |span| span.start))
+    }
 }

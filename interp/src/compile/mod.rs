@@ -1,5 +1,49 @@
 //! The compiler: a checked tree to register code.
+//!
+//! One pass over the tree finds the scopes ([`scope`]), a second emits code
+//! ([`function`], [`expression`], [`statement`]). Depth is bounded by the tree.
 
+mod builder;
 mod code;
+mod dis;
+mod expression;
+mod function;
+mod op;
+mod scope;
+mod statement;
 
-pub use code::{Code, CodeFlags};
+use std::rc::Rc;
+
+pub use code::{
+    AttributeCache, AttributeSite, Capture, Code, GlobalSite, HandlerRange, Inner, IN_INSTANCE, WAYS,
+};
+pub use dis::disassemble;
+pub use op::{Op, Reg};
+
+use crate::check::Checked;
+use crate::heap::{Heap, Str};
+use crate::syntax::ast::Module;
+use crate::syntax::Span;
+
+/// A program that parses but cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileError {
+    /// Where.
+    pub span: Span,
+    /// Why.
+    pub message: String,
+}
+
+/// Compiles a module. The code's constants are objects of `heap`.
+///
+/// # Errors
+/// Limits of the machine (expressions too complex, more than 160 parameters) and
+/// `del` of a variable that an inner function uses.
+pub fn compile(heap: &mut Heap, module: &Checked<Module>) -> Result<Rc<Code>, CompileError> {
+    let scopes = scope::Scopes::analyse(module);
+    let names: Vec<Str> = module.symbols.iter().map(|(_, name)| heap.intern(name.as_bytes())).collect();
+    let finalizers = module.symbols.find("__del__").is_some();
+    let none = module.symbols.find("None");
+    let context = function::Context { module, scopes: &scopes, names: &names, finalizers, none };
+    function::compile_module(heap, &context)
+}

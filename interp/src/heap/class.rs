@@ -182,7 +182,7 @@ impl Heap {
         let builtin = match value {
             Value::Instance(instance) => return self.instances[instance].class,
             Value::Api(api) => return self.apis[api].class,
-            Value::Unset | Value::None => Builtin::NoneType,
+            Value::Unset | Value::None | Value::Trace(_) => Builtin::NoneType,
             Value::NotImplemented => Builtin::NotImplementedType,
             Value::Ellipsis => Builtin::EllipsisType,
             Value::Bool(_) => Builtin::Bool,

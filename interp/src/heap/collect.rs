@@ -33,7 +33,7 @@ impl Heap {
     pub(crate) fn for_each_child(&self, kind: Kind, index: u32, visit: &mut dyn FnMut(Value)) {
         let at = index as usize;
         match kind {
-            Kind::Str | Kind::Long | Kind::Complex | Kind::XRange => {}
+            Kind::Str | Kind::Long | Kind::Complex | Kind::XRange | Kind::Trace => {}
             Kind::List => self.lists.slots[at].items.iter().for_each(|item| visit(*item)),
             Kind::Tuple => self.tuples.slots[at].items.as_slice().iter().for_each(|item| visit(*item)),
             Kind::Dict => self.dicts.slots[at].table.iter().for_each(|entry| {
@@ -52,6 +52,12 @@ impl Heap {
                 data.defaults.iter().for_each(|value| visit(*value));
                 data.cells.iter().for_each(|cell| visit(Value::Cell(*cell)));
                 visit(Value::Dict(data.globals));
+                if let Some(table) = &data.attributes {
+                    table.iter().for_each(|entry| {
+                        visit(entry.key);
+                        visit(entry.value);
+                    });
+                }
             }
             Kind::Cell => visit(self.cells.slots[at].value),
             Kind::Class => {
@@ -217,6 +223,11 @@ impl Heap {
                     self.release_table(*table);
                 }
             }
+            Value::Function(function) => {
+                if let Some(table) = self.functions[function].attributes.take() {
+                    self.release_table(*table);
+                }
+            }
             // Every cycle passes through one of the kinds above: the others
             // cannot be changed after they are made.
             _ => {}
@@ -247,6 +258,7 @@ impl Heap {
         self.intern.iter().for_each(|entry| add(entry.key));
         add(self.empty_tuple);
         add(self.raised);
+        add(self.raised_trace);
         self.finalizers.iter().copied().for_each(&mut add);
         for index in 0..super::BUILTINS.len() as u32 {
             add(Value::Class(super::Class(index)));

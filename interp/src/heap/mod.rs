@@ -111,6 +111,8 @@ macro_rules! arenas {
             /// API objects that are gone: class and identity.
             pub dropped: Vec<(Class, u64)>,
             raised: Value,
+            /// The way of the exception raised, a trace or unset.
+            raised_trace: Value,
             intern: Table<()>,
             one_byte: Vec<Str>,
             empty_tuple: Value,
@@ -132,6 +134,7 @@ macro_rules! arenas {
                     finalizers: Vec::new(),
                     dropped: Vec::new(),
                     raised: Value::Unset,
+                    raised_trace: Value::Unset,
                     intern: Table::new(),
                     one_byte: Vec::new(),
                     empty_tuple: Value::Unset,
@@ -188,6 +191,7 @@ arenas! {
     Iter, iters, IterData;
     Api, apis, ApiData;
     SafeDict, safe_dicts, SafeDictData;
+    Trace, traces, TraceData;
 }
 
 /// Allocation before the first cycle collection, in bytes.
@@ -402,6 +406,7 @@ impl Heap {
                 let defaults = std::mem::take(&mut data.defaults);
                 let cells = std::mem::take(&mut data.cells);
                 let globals = data.globals;
+                let attributes = data.attributes.take();
                 self.used = self.used.saturating_sub(defaults.len() * 16 + cells.len() * 4);
                 for value in defaults.iter() {
                     self.release(*value);
@@ -410,6 +415,13 @@ impl Heap {
                     self.release(Value::Cell(*cell));
                 }
                 self.release(Value::Dict(globals));
+                if let Some(table) = attributes {
+                    self.release_table(*table);
+                }
+            }
+            Kind::Trace => {
+                let entries = std::mem::take(&mut self.traces.slots[at].entries);
+                self.used = self.used.saturating_sub(entries.len() * 16);
             }
             Kind::Cell => {
                 let value = std::mem::replace(&mut self.cells.slots[at].value, Value::Unset);
@@ -579,11 +591,42 @@ impl Heap {
     pub fn raise_value(&mut self, exception: Value) -> Raised {
         let old = std::mem::replace(&mut self.raised, exception);
         self.release(old);
+        let old = std::mem::replace(&mut self.raised_trace, Value::Unset);
+        self.release(old);
         Raised(())
+    }
+
+    /// Raises an exception again, going on with the way it has come. Takes both over.
+    pub fn raise_again(&mut self, exception: Value, trace: Value) -> Raised {
+        let raised = self.raise_value(exception);
+        self.raised_trace = trace;
+        raised
+    }
+
+    /// Notes that the exception raised leaves a call.
+    pub fn note_trace(&mut self, code: &std::rc::Rc<crate::compile::Code>, place: u32) {
+        let trace = match self.raised_trace {
+            Value::Trace(trace) => trace,
+            _ => {
+                let trace = Trace(new_slot!(self, Trace, traces, TraceData::default()));
+                self.raised_trace = Value::Trace(trace);
+                trace
+            }
+        };
+        self.used += 16;
+        self.traces[trace].entries.push((std::rc::Rc::clone(code), place));
+    }
+
+    /// The exception raised and its way: owned.
+    pub fn take_raised_trace(&mut self, raised: Raised) -> (Value, Value) {
+        let trace = std::mem::replace(&mut self.raised_trace, Value::Unset);
+        (self.take_raised(raised), trace)
     }
 
     /// The exception of a [`Raised`]: owned.
     pub fn take_raised(&mut self, _raised: Raised) -> Value {
+        let trace = std::mem::replace(&mut self.raised_trace, Value::Unset);
+        self.release(trace);
         std::mem::replace(&mut self.raised, Value::Unset)
     }
 
@@ -626,6 +669,17 @@ impl Heap {
             return self.byte(bytes[0]);
         }
         self.add_str(Bytes::take(bytes))
+    }
+
+    /// A part of a string: owned.
+    #[inline]
+    pub fn new_substr(&mut self, text: Str, lower: usize, upper: usize) -> Value {
+        let part = &self.bytes(text)[lower..upper];
+        if let [byte] = *part {
+            return self.byte(byte);
+        }
+        let body = Bytes::copy(part);
+        self.add_str(body)
     }
 
     /// The string of one byte: owned.
@@ -837,7 +891,8 @@ impl Heap {
         dict
     }
 
-    fn recharge_dict(&mut self, dict: Dict) {
+    /// Brings the books up to date after the table of a dict has been changed directly.
+    pub fn recharge_dict(&mut self, dict: Dict) {
         let data = &mut self.dicts[dict];
         let now = data.table.outside();
         self.used = (self.used + now).saturating_sub(data.charged);

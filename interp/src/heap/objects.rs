@@ -117,6 +117,8 @@ pub struct FunctionData {
     pub defaults: Box<[Value]>,
     /// The variables of enclosing functions it uses.
     pub cells: Box<[Cell]>,
+    /// Attributes the program has set on it.
+    pub attributes: Option<Box<Table<Value>>>,
 }
 
 /// An instance of a class of the program, or an exception.
@@ -231,4 +233,11 @@ pub struct SafeDictData {
 pub struct CellData {
     /// Its value, `Unset` while unbound.
     pub value: Value,
+}
+
+/// The way an exception has come, innermost call first.
+#[derive(Clone, Debug, Default)]
+pub struct TraceData {
+    /// Code and place of each call it has left.
+    pub entries: Vec<(Rc<Code>, u32)>,
 }

@@ -118,6 +118,8 @@ handles! {
     Api,
     /// A `SafeDict`: a view on a dict whose keys are checked.
     SafeDict,
+    /// The way an exception has come; never seen by a program.
+    Trace,
 }
 
 impl Value {

@@ -1,0 +1,554 @@
+//! Items and slices.
+
+use super::Vm;
+use crate::heap::{Builtin, Dict, List, Outcome, Raised, Str, Style, Value};
+
+/// A slice with its bounds made to fit a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First index.
+    pub start: i64,
+    /// Bound, exclusive.
+    pub stop: i64,
+    /// Step, never 0.
+    pub step: i64,
+    /// Number of items.
+    pub count: usize,
+}
+
+impl Vm {
+    /// An index as the machine needs it: int, bool, or a long that is clipped.
+    pub fn as_index(&self, value: Value) -> Option<i64> {
+        match value {
+            Value::Int(i) => Some(i),
+            Value::Bool(b) => Some(i64::from(b)),
+            Value::Long(long) => Some(match i64::try_from(&self.heap.longs[long].value) {
+                Ok(i) => i,
+                Err(_) if self.heap.longs[long].value < dashu_int::IBig::ZERO => i64::MIN,
+                Err(_) => i64::MAX,
+            }),
+            Value::Instance(instance) => {
+                self.heap.plain_payload(instance).and_then(|payload| self.as_index(payload))
+            }
+            _ => None,
+        }
+    }
+
+    fn index_of(&mut self, value: Value, kind: &str) -> Outcome<i64> {
+        if let Value::Long(long) = value {
+            if i64::try_from(&self.heap.longs[long].value).is_err() {
+                return Err(self
+                    .heap
+                    .raise(Builtin::IndexError, "cannot fit 'long' into an index-sized integer"));
+            }
+        }
+        match self.as_index(value) {
+            Some(i) => Ok(i),
+            None => {
+                let name = self.type_name(value);
+                self.type_error(&format!("{kind} indices must be integers, not {name}"))
+            }
+        }
+    }
+
+    /// `container[index]`: owned. Borrows both.
+    ///
+    /// # Errors
+    /// IndexError, KeyError, TypeError, as 2.7.
+    pub fn get_item(&mut self, container: Value, index: Value) -> Outcome<Value> {
+        match (container, index) {
+            (Value::List(list), Value::Slice(_)) => {
+                let range = self.slice_range(index, self.heap.list(list).len())?;
+                self.heap.make_room(range.count.saturating_mul(16))?;
+                let items = picked(self.heap.list(list), range);
+                items.iter().for_each(|item| self.heap.retain(*item));
+                Ok(self.heap.new_list(items))
+            }
+            (Value::List(list), _) => {
+                let i = self.index_of(index, "list")?;
+                match at(self.heap.list(list), i) {
+                    Some(item) => Ok(self.heap.share(item)),
+                    None => Err(self.heap.raise(Builtin::IndexError, "list index out of range")),
+                }
+            }
+            (Value::Tuple(tuple), Value::Slice(_)) => {
+                let range = self.slice_range(index, self.heap.tuple(tuple).len())?;
+                self.heap.make_room(range.count.saturating_mul(16))?;
+                let items = picked(self.heap.tuple(tuple), range);
+                items.iter().for_each(|item| self.heap.retain(*item));
+                Ok(self.heap.new_tuple(&items))
+            }
+            (Value::Tuple(tuple), _) => {
+                let i = self.index_of(index, "tuple")?;
+                match at(self.heap.tuple(tuple), i) {
+                    Some(item) => Ok(self.heap.share(item)),
+                    None => Err(self.heap.raise(Builtin::IndexError, "tuple index out of range")),
+                }
+            }
+            (Value::Str(text), Value::Slice(_)) => {
+                let range = self.slice_range(index, self.heap.bytes(text).len())?;
+                self.heap.make_room(range.count)?;
+                let bytes = picked(self.heap.bytes(text), range);
+                Ok(self.heap.new_str_from(bytes))
+            }
+            (Value::Str(text), _) => {
+                let i = self.index_of(index, "string")?;
+                match at(self.heap.bytes(text), i) {
+                    Some(byte) => Ok(self.heap.byte(byte)),
+                    None => Err(self.heap.raise(Builtin::IndexError, "string index out of range")),
+                }
+            }
+            (Value::Dict(dict), _) => match self.heap.dict_get(dict, index)? {
+                Some(value) => Ok(self.heap.share(value)),
+                None => Err(self.key_error(index)),
+            },
+            (Value::SafeDict(_), _) => {
+                let dict = self.checked_dict(container, index)?;
+                match self.heap.dict_get(dict, index)? {
+                    Some(value) => Ok(self.heap.share(value)),
+                    None => Err(self.key_error(index)),
+                }
+            }
+            (Value::XRange(xrange), _) => {
+                let data = self.heap.xranges[xrange];
+                let i = self.index_of(index, "sequence")?;
+                let i = if i < 0 { i.saturating_add(data.length) } else { i };
+                if i < 0 || i >= data.length {
+                    return Err(self.heap.raise(Builtin::IndexError, "xrange object index out of range"));
+                }
+                Ok(Value::Int(data.start.wrapping_add(i.wrapping_mul(data.step))))
+            }
+            (Value::Instance(instance), _) => match self.heap.plain_payload(instance) {
+                Some(payload) => self.get_item(payload, index),
+                None => match self.exception_args(container) {
+                    // Exceptions of 2.7 can be indexed: their arguments.
+                    Some(args) => self.get_item(args, index),
+                    None => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
+                },
+            },
+            _ => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
+        }
+    }
+
+    fn no_items<T>(&mut self, container: Value, special: &str, message: &str) -> Outcome<T> {
+        if let Value::Instance(instance) = container {
+            let class = self.heap.instances[instance].class;
+            if self.heap.classes[class].style == Style::Old {
+                return Err(self.no_attribute(container, special));
+            }
+        }
+        let name = self.type_name(container);
+        self.type_error(&format!("'{name}' object {message}"))
+    }
+
+    /// KeyError with the key as its argument. Borrows it.
+    #[cold]
+    pub fn key_error(&mut self, key: Value) -> Raised {
+        self.heap.retain(key);
+        self.heap.raise_with(Builtin::KeyError.class(), &[key])
+    }
+
+    /// `container[index] = value`. Borrows `container` and `index`; takes `value` over.
+    ///
+    /// # Errors
+    /// IndexError, TypeError, as 2.7.
+    pub fn set_item(&mut self, container: Value, index: Value, value: Value) -> Outcome<()> {
+        match (container, index) {
+            (Value::List(list), Value::Slice(_)) => {
+                let result = self.set_extended_slice(list, index, value);
+                self.heap.release(value);
+                result
+            }
+            (Value::List(list), _) => {
+                let i = match self.index_of(index, "list") {
+                    Ok(i) => i,
+                    Err(raised) => {
+                        self.heap.release(value);
+                        return Err(raised);
+                    }
+                };
+                let items = &mut self.heap.lists[list].items;
+                let i = if i < 0 { i.saturating_add(items.len() as i64) } else { i };
+                match usize::try_from(i).ok().and_then(|i| items.get_mut(i)) {
+                    Some(place) => {
+                        let old = std::mem::replace(place, value);
+                        self.heap.release(old);
+                        Ok(())
+                    }
+                    None => {
+                        self.heap.release(value);
+                        Err(self.heap.raise(Builtin::IndexError, "list assignment index out of range"))
+                    }
+                }
+            }
+            (Value::Dict(dict), _) => self.heap.dict_set(dict, index, value),
+            (Value::SafeDict(_), _) => match self.checked_dict(container, index) {
+                Ok(dict) => {
+                    // Names of a namespace are interned.
+                    let key = match index {
+                        Value::Str(text) => Value::Str(self.heap.intern_str(text)),
+                        other => other,
+                    };
+                    self.heap.dict_set(dict, key, value)
+                }
+                Err(raised) => {
+                    self.heap.release(value);
+                    Err(raised)
+                }
+            },
+            _ => {
+                if let Some(payload) = self.payload_of(container) {
+                    return self.set_item(payload, index, value);
+                }
+                self.heap.release(value);
+                self.no_items(container, "__setitem__", "does not support item assignment")
+            }
+        }
+    }
+
+    fn payload_of(&self, value: Value) -> Option<Value> {
+        match value {
+            Value::Instance(instance) => self.heap.plain_payload(instance),
+            _ => None,
+        }
+    }
+
+    /// `del container[index]`. Borrows both.
+    ///
+    /// # Errors
+    /// IndexError, KeyError, TypeError, as 2.7.
+    pub fn delete_item(&mut self, container: Value, index: Value) -> Outcome<()> {
+        match (container, index) {
+            (Value::List(list), Value::Slice(_)) => {
+                let range = self.slice_range(index, self.heap.list(list).len())?;
+                let mut gone = Vec::with_capacity(range.count);
+                let (mut low, step) = if range.step > 0 {
+                    (range.start, range.step)
+                } else {
+                    (range.start + range.step * (range.count as i64 - 1), -range.step)
+                };
+                if range.count > 0 {
+                    let items = &mut self.heap.lists[list].items;
+                    let mut kept = Vec::with_capacity(items.len() - range.count);
+                    for (at, item) in items.iter().enumerate() {
+                        if gone.len() < range.count && at as i64 == low {
+                            gone.push(*item);
+                            low += step;
+                        } else {
+                            kept.push(*item);
+                        }
+                    }
+                    *items = kept;
+                    self.heap.recharge_list(list);
+                }
+                gone.into_iter().for_each(|item| self.heap.release(item));
+                Ok(())
+            }
+            (Value::List(list), _) => {
+                let i = self.index_of(index, "list")?;
+                let items = &mut self.heap.lists[list].items;
+                let i = if i < 0 { i.saturating_add(items.len() as i64) } else { i };
+                match usize::try_from(i).ok().filter(|i| *i < items.len()) {
+                    Some(i) => {
+                        let old = items.remove(i);
+                        self.heap.release(old);
+                        Ok(())
+                    }
+                    None => Err(self.heap.raise(Builtin::IndexError, "list assignment index out of range")),
+                }
+            }
+            (Value::Dict(_) | Value::SafeDict(_), _) => {
+                let dict = match container {
+                    Value::Dict(dict) => dict,
+                    _ => self.checked_dict(container, index)?,
+                };
+                match self.heap.dict_remove(dict, index)? {
+                    Some(value) => {
+                        self.heap.release(value);
+                        Ok(())
+                    }
+                    None => Err(self.key_error(index)),
+                }
+            }
+            _ => {
+                if let Some(payload) = self.payload_of(container) {
+                    return self.delete_item(payload, index);
+                }
+                self.no_items(container, "__delitem__", "doesn't support item deletion")
+            }
+        }
+    }
+
+    /// The bounds of a slice object for a sequence of `length` items.
+    ///
+    /// # Errors
+    /// TypeError for a part that is no integer, ValueError for a step of 0.
+    pub fn slice_range(&mut self, slice: Value, length: usize) -> Outcome<Range> {
+        let Value::Slice(slice) = slice else { return self.type_error("slice expected") };
+        let data = self.heap.slices[slice];
+        let mut part = |value: Value| match value {
+            Value::None | Value::Unset => Ok(None),
+            value => match self.as_index(value) {
+                Some(i) => Ok(Some(i)),
+                None => self.type_error("slice indices must be integers or None or have an __index__ method"),
+            },
+        };
+        let (start, stop, step) = (part(data.start)?, part(data.stop)?, part(data.step)?);
+        let step = step.unwrap_or(1).max(-i64::MAX);
+        if step == 0 {
+            return Err(self.heap.raise(Builtin::ValueError, "slice step cannot be zero"));
+        }
+        let length = length as i64;
+        let fit = |i: i64| {
+            let i = if i < 0 { i.saturating_add(length) } else { i };
+            if i < 0 {
+                if step < 0 {
+                    -1
+                } else {
+                    0
+                }
+            } else if i >= length {
+                if step < 0 {
+                    length - 1
+                } else {
+                    length
+                }
+            } else {
+                i
+            }
+        };
+        let start = match start {
+            Some(i) => fit(i),
+            None if step < 0 => length - 1,
+            None => 0,
+        };
+        let stop = match stop {
+            Some(i) => fit(i),
+            None if step < 0 => -1,
+            None => length,
+        };
+        let count = if step > 0 && start < stop {
+            (stop - start - 1) / step + 1
+        } else if step < 0 && stop < start {
+            (start - stop - 1) / -step + 1
+        } else {
+            0
+        };
+        Ok(Range { start, stop, step, count: count as usize })
+    }
+
+    /// The bounds of a simple slice `[lower:upper]` of a sequence of `length` items.
+    ///
+    /// # Errors
+    /// TypeError for a bound that is no integer.
+    pub fn simple_range(&mut self, lower: Value, upper: Value, length: usize) -> Outcome<(usize, usize)> {
+        let mut bound = |value: Value, missing: i64| match value {
+            Value::Int(i) => Ok(i),
+            Value::Unset | Value::None => Ok(missing),
+            value => match self.as_index(value) {
+                Some(i) => Ok(i),
+                None => self.type_error("slice indices must be integers or None or have an __index__ method"),
+            },
+        };
+        let (lower, upper) = (bound(lower, 0)?, bound(upper, i64::MAX)?);
+        let length = length as i64;
+        let fit = |i: i64| (if i < 0 { i.saturating_add(length) } else { i }).clamp(0, length);
+        let lower = fit(lower);
+        Ok((lower as usize, fit(upper).max(lower) as usize))
+    }
+
+    /// `container[lower:upper]`: owned. Borrows all.
+    ///
+    /// # Errors
+    /// TypeError, MemoryError.
+    pub fn get_slice(&mut self, container: Value, lower: Value, upper: Value) -> Outcome<Value> {
+        match container {
+            Value::Str(text) => {
+                let length = self.heap.bytes(text).len();
+                let (lower, upper) = self.simple_range(lower, upper, length)?;
+                if upper - lower == length {
+                    return Ok(self.heap.share(container));
+                }
+                self.heap.make_room(upper - lower)?;
+                Ok(self.heap.new_substr(text, lower, upper))
+            }
+            Value::List(list) => {
+                let (lower, upper) = self.simple_range(lower, upper, self.heap.list(list).len())?;
+                self.heap.make_room((upper - lower) * 16)?;
+                let items = self.heap.list(list)[lower..upper].to_vec();
+                items.iter().for_each(|item| self.heap.retain(*item));
+                Ok(self.heap.new_list(items))
+            }
+            Value::Tuple(tuple) => {
+                let length = self.heap.tuple(tuple).len();
+                let (lower, upper) = self.simple_range(lower, upper, length)?;
+                if upper - lower == length {
+                    return Ok(self.heap.share(container));
+                }
+                self.heap.make_room((upper - lower) * 16)?;
+                let items = self.heap.tuple(tuple)[lower..upper].to_vec();
+                items.iter().for_each(|item| self.heap.retain(*item));
+                Ok(self.heap.new_tuple(&items))
+            }
+            _ => {
+                if let Some(payload) = self.payload_of(container) {
+                    return self.get_slice(payload, lower, upper);
+                }
+                match container {
+                    Value::Dict(_) | Value::SafeDict(_) => {
+                        let name = "slice";
+                        self.type_error(&format!("unhashable type: '{name}'"))
+                    }
+                    Value::XRange(_) => self.type_error("sequence index must be integer, not 'slice'"),
+                    _ => match self.exception_args(container) {
+                        Some(args) => self.get_slice(args, lower, upper),
+                        None => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
+                    },
+                }
+            }
+        }
+    }
+
+    /// `container[lower:upper] = value`. Borrows all.
+    ///
+    /// # Errors
+    /// TypeError, MemoryError.
+    pub fn set_slice(&mut self, container: Value, lower: Value, upper: Value, value: Value) -> Outcome<()> {
+        match container {
+            Value::List(list) => {
+                let Ok(iteration) = self.try_iterate(value) else {
+                    return self.type_error("can only assign an iterable");
+                };
+                self.finish(iteration);
+                let items = self.collect_items(value)?;
+                let (lower, upper) = match self.simple_range(lower, upper, self.heap.list(list).len()) {
+                    Ok(range) => range,
+                    Err(raised) => {
+                        items.into_iter().for_each(|item| self.heap.release(item));
+                        return Err(raised);
+                    }
+                };
+                self.splice(list, lower, upper, items)
+            }
+            _ => {
+                if let Some(payload) = self.payload_of(container) {
+                    return self.set_slice(payload, lower, upper, value);
+                }
+                match container {
+                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type: 'slice'"),
+                    _ => self.no_items(container, "__setslice__", "does not support item assignment"),
+                }
+            }
+        }
+    }
+
+    /// `del container[lower:upper]`. Borrows all.
+    ///
+    /// # Errors
+    /// TypeError.
+    pub fn delete_slice(&mut self, container: Value, lower: Value, upper: Value) -> Outcome<()> {
+        match container {
+            Value::List(list) => {
+                let (lower, upper) = self.simple_range(lower, upper, self.heap.list(list).len())?;
+                self.splice(list, lower, upper, Vec::new())
+            }
+            _ => {
+                if let Some(payload) = self.payload_of(container) {
+                    return self.delete_slice(payload, lower, upper);
+                }
+                match container {
+                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type: 'slice'"),
+                    _ => self.no_items(container, "__delslice__", "doesn't support item deletion"),
+                }
+            }
+        }
+    }
+
+    /// Replaces a part of a list. Takes `items` over.
+    fn splice(&mut self, list: List, lower: usize, upper: usize, items: Vec<Value>) -> Outcome<()> {
+        let grow = items.len().saturating_sub(upper - lower);
+        if let Err(raised) = self.heap.reserve_list(list, grow) {
+            items.into_iter().for_each(|item| self.heap.release(item));
+            return Err(raised);
+        }
+        let old: Vec<Value> = self.heap.lists[list].items.splice(lower..upper, items).collect();
+        self.heap.recharge_list(list);
+        old.into_iter().for_each(|item| self.heap.release(item));
+        Ok(())
+    }
+
+    fn set_extended_slice(&mut self, list: List, slice: Value, value: Value) -> Outcome<()> {
+        let Ok(iteration) = self.try_iterate(value) else {
+            return self.type_error("must assign iterable to extended slice");
+        };
+        self.finish(iteration);
+        let items = self.collect_items(value)?;
+        let range = match self.slice_range(slice, self.heap.list(list).len()) {
+            Ok(range) => range,
+            Err(raised) => {
+                items.into_iter().for_each(|item| self.heap.release(item));
+                return Err(raised);
+            }
+        };
+        if range.step == 1 {
+            let lower = range.start as usize;
+            return self.splice(list, lower, lower.max(range.stop.max(0) as usize), items);
+        }
+        if items.len() != range.count {
+            let (given, wanted) = (items.len(), range.count);
+            items.into_iter().for_each(|item| self.heap.release(item));
+            return Err(self.heap.raise(
+                Builtin::ValueError,
+                &format!("attempt to assign sequence of size {given} to extended slice of size {wanted}"),
+            ));
+        }
+        let mut at = range.start;
+        for item in items {
+            let old = std::mem::replace(&mut self.heap.lists[list].items[at as usize], item);
+            self.heap.release(old);
+            at += range.step;
+        }
+        Ok(())
+    }
+
+    /// The dict behind a SafeDict, once the key has been checked.
+    ///
+    /// # Errors
+    /// TypeError for a key that is no str, ValueError for one that is not safe.
+    pub fn checked_dict(&mut self, safe: Value, key: Value) -> Outcome<Dict> {
+        let Value::SafeDict(safe) = safe else { return self.type_error("a SafeDict was expected") };
+        let Value::Str(text) = self.unwrap_payload(key) else {
+            return self.type_error("'SafeDict' keys must be of string type!");
+        };
+        if !self.is_safe_key(text) {
+            let text = self.heap.bytes(text).to_vec();
+            let quoted = crate::types::kernel::strrepr::repr(&text);
+            let mut message = b"Unsafe key: ".to_vec();
+            message.extend_from_slice(&quoted);
+            return Err(self.heap.raise_bytes(Builtin::ValueError.class(), &message));
+        }
+        Ok(self.heap.safe_dicts[safe].dict)
+    }
+
+    /// Whether a name may be a key of a SafeDict.
+    pub fn is_safe_key(&self, text: Str) -> bool {
+        crate::check::names::refused(self.heap.bytes(text)).is_none()
+    }
+}
+
+/// The item at an index that may be negative.
+fn at<T: Copy>(items: &[T], index: i64) -> Option<T> {
+    let index = if index < 0 { index.saturating_add(items.len() as i64) } else { index };
+    usize::try_from(index).ok().and_then(|index| items.get(index).copied())
+}
+
+/// The items of an extended slice.
+fn picked<T: Copy>(items: &[T], range: Range) -> Vec<T> {
+    let mut result = Vec::with_capacity(range.count);
+    let mut at = range.start;
+    for _ in 0..range.count {
+        result.push(items[at as usize]);
+        at += range.step;
+    }
+    result
+}

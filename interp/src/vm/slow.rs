@@ -1,0 +1,520 @@
+//! Slow paths of single instructions, kept out of the loop.
+
+use std::rc::Rc;
+
+use super::native::Flow;
+use super::Vm;
+use crate::compile::{Capture, Code, Reg};
+use crate::heap::{Builtin, Class, Dict, FunctionData, Outcome, Raised, Value};
+use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
+
+/// A window of registers.
+pub(crate) type Registers = [Value; super::WINDOW];
+
+/// Done, or to be finished by the scheduler.
+pub(crate) type Step = Outcome<Option<Flow>>;
+
+impl Vm {
+    /// Writes a register and drops what was in it.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, regs: &mut Registers, d: Reg, value: Value) {
+        let old = std::mem::replace(&mut regs[d as usize], value);
+        if old.is_counted() {
+            self.drop_value(old);
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn drop_value(&mut self, value: Value) {
+        self.heap.release(value);
+    }
+
+    /// Drops a temporary that has been read.
+    #[inline(always)]
+    pub(crate) fn consume(&mut self, regs: &mut Registers, locals: Reg, r: Reg) {
+        if r >= locals {
+            let old = regs[r as usize];
+            if old.is_counted() {
+                regs[r as usize] = Value::Unset;
+                self.heap.release(old);
+            }
+        }
+    }
+
+    /// UnboundLocalError for a register without a value.
+    #[cold]
+    pub(crate) fn unbound(&mut self, code: &Code, r: Reg) -> Raised {
+        let name = match code.local_names.get(usize::from(r)) {
+            Some(name) => self.heap.text(*name),
+            None => String::from("?"),
+        };
+        self.heap.raise(
+            Builtin::UnboundLocalError,
+            &format!("local variable '{name}' referenced before assignment"),
+        )
+    }
+
+    #[cold]
+    pub(crate) fn unbound_free(&mut self, code: &Code, index: u16) -> Raised {
+        let name = match code.free_names.get(usize::from(index)) {
+            Some(name) => self.heap.text(*name),
+            None => String::from("?"),
+        };
+        self.heap.raise(
+            Builtin::NameError,
+            &format!("free variable '{name}' referenced before assignment in enclosing scope"),
+        )
+    }
+
+    #[cold]
+    pub(crate) fn unbound_wide(&mut self, code: &Code, index: u16) -> Raised {
+        let name = match code.wide_names.get(usize::from(index)) {
+            Some(name) => self.heap.text(*name),
+            None => String::from("?"),
+        };
+        self.heap.raise(
+            Builtin::UnboundLocalError,
+            &format!("local variable '{name}' referenced before assignment"),
+        )
+    }
+
+    /// An owned share of a register: moved out of a temporary, shared with a local.
+    #[inline(always)]
+    pub(crate) fn own(&mut self, regs: &mut Registers, code: &Code, r: Reg) -> Outcome<Value> {
+        let value = regs[r as usize];
+        if r >= code.locals {
+            regs[r as usize] = Value::Unset;
+        } else {
+            if value.is_unset() {
+                return Err(self.unbound(code, r));
+            }
+            self.heap.retain(value);
+        }
+        Ok(value)
+    }
+
+    /// A binary operator where the fast paths do not apply.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)] // The operands of one instruction.
+    pub(crate) fn binary_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: BinaryOperator,
+        d: Reg,
+        a: Reg,
+        b: Reg,
+        inplace: bool,
+    ) -> Step {
+        let (left, right) = (regs[a as usize], regs[b as usize]);
+        if left.is_unset() {
+            self.consume(regs, code.locals, b);
+            return Err(self.unbound(code, a));
+        }
+        if right.is_unset() {
+            self.consume(regs, code.locals, a);
+            return Err(self.unbound(code, b));
+        }
+        if let (Value::Str(x), Value::Str(y), BinaryOperator::Add) = (left, right, operator) {
+            if a >= code.locals || a == d {
+                // The left string dies here: it can be appended to in place.
+                regs[a as usize] = Value::Unset;
+            } else {
+                self.heap.retain(left);
+            }
+            let share = a == b;
+            if share {
+                self.heap.retain(right);
+            }
+            let result = self.heap.concat_str(x, y);
+            if share {
+                self.heap.release(right);
+            } else {
+                self.consume(regs, code.locals, b);
+            }
+            let value = result?;
+            self.put(regs, d, value);
+            return Ok(None);
+        }
+        let result = crate::types::binary(self, operator, inplace, left, right);
+        self.consume(regs, code.locals, a);
+        self.consume(regs, code.locals, b);
+        self.finish_step(regs, d, result)
+    }
+
+    /// The same with a small constant on the right.
+    #[inline(never)]
+    pub(crate) fn binary_int_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: BinaryOperator,
+        d: Reg,
+        a: Reg,
+        i: i32,
+    ) -> Step {
+        let left = regs[a as usize];
+        if left.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        // In place or not makes no difference for an int on the right, except for `list *= n`.
+        let inplace = a == d && matches!(left, Value::List(_));
+        let result = crate::types::binary(self, operator, inplace, left, Value::Int(i64::from(i)));
+        self.consume(regs, code.locals, a);
+        self.finish_step(regs, d, result)
+    }
+
+    /// A unary operator.
+    #[inline(never)]
+    pub(crate) fn unary_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: UnaryOperator,
+        d: Reg,
+        a: Reg,
+    ) -> Step {
+        let operand = regs[a as usize];
+        if operand.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        let result = crate::types::unary(self, operator, operand);
+        self.consume(regs, code.locals, a);
+        self.finish_step(regs, d, result)
+    }
+
+    /// Stores a native's result, or hands its wish on.
+    #[inline]
+    pub(crate) fn finish_step(
+        &mut self,
+        regs: &mut Registers,
+        d: Reg,
+        result: super::native::NativeReturn,
+    ) -> Step {
+        match result? {
+            Flow::Value(value) => {
+                self.put(regs, d, value);
+                Ok(None)
+            }
+            flow => Ok(Some(flow)),
+        }
+    }
+
+    /// A comparison where the fast paths do not apply.
+    #[inline(never)]
+    pub(crate) fn compare_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: CompareOperator,
+        a: Reg,
+        b: Reg,
+    ) -> Outcome<bool> {
+        let (left, right) = (regs[a as usize], regs[b as usize]);
+        let result = if left.is_unset() {
+            Err(self.unbound(code, a))
+        } else if right.is_unset() {
+            Err(self.unbound(code, b))
+        } else {
+            self.compare(operator, left, right)
+        };
+        self.consume(regs, code.locals, a);
+        self.consume(regs, code.locals, b);
+        result
+    }
+
+    /// A comparison with a constant.
+    #[inline(never)]
+    pub(crate) fn compare_const_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: CompareOperator,
+        a: Reg,
+        right: Value,
+    ) -> Outcome<bool> {
+        let left = regs[a as usize];
+        let result =
+            if left.is_unset() { Err(self.unbound(code, a)) } else { self.compare(operator, left, right) };
+        self.consume(regs, code.locals, a);
+        result
+    }
+
+    /// The namespace of the running function.
+    #[inline(always)]
+    pub(crate) fn globals_of(&self, function: Value) -> Option<Dict> {
+        match function {
+            Value::Function(function) => Some(self.heap.functions[function].globals),
+            _ => None,
+        }
+    }
+
+    /// A global or built-in: borrowed.
+    #[inline(never)]
+    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<Value> {
+        let site = &code.globals[usize::from(g)];
+        let Some(dict) = self.globals_of(regs[0]) else {
+            return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
+        };
+        let hash = self.heap.hash_str(site.name);
+        let table = &self.heap.dicts[dict].table;
+        if let Some(position) = table.find_str(&self.heap, hash, site.name) {
+            site.position.set(position as u32);
+            return Ok(table.value(position));
+        }
+        let version = version_of(dict, table.version());
+        if let Some(position) = self.builtins.find_str(&self.heap, hash, site.name) {
+            let value = self.builtins.value(position);
+            site.builtin.set(value);
+            site.version.set(version);
+            return Ok(value);
+        }
+        let name = self.heap.text(site.name);
+        // Functions of 2.7 say "global name", module and class bodies just "name".
+        let message = if code.is_function {
+            format!("global name '{name}' is not defined")
+        } else {
+            format!("name '{name}' is not defined")
+        };
+        Err(self.heap.raise(Builtin::NameError, &message))
+    }
+
+    /// `globals[g] = value` where the cache has missed. Takes `value` over.
+    #[inline(never)]
+    pub(crate) fn set_global_slow(
+        &mut self,
+        regs: &Registers,
+        code: &Code,
+        g: u16,
+        value: Value,
+    ) -> Outcome<()> {
+        let site = &code.globals[usize::from(g)];
+        let Some(dict) = self.globals_of(regs[0]) else {
+            self.heap.release(value);
+            return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
+        };
+        self.heap.dict_set(dict, Value::Str(site.name), value)?;
+        let hash = self.heap.hash_str(site.name);
+        let table = &self.heap.dicts[dict].table;
+        if let Some(position) = table.find_str(&self.heap, hash, site.name) {
+            site.position.set(position as u32);
+        }
+        Ok(())
+    }
+
+    /// `del` of a global.
+    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<()> {
+        let name = code.globals[usize::from(g)].name;
+        let removed = match self.globals_of(regs[0]) {
+            Some(dict) => self.heap.dict_remove(dict, Value::Str(name))?,
+            None => None,
+        };
+        match removed {
+            Some(value) => {
+                self.heap.release(value);
+                Ok(())
+            }
+            None => {
+                let name = self.heap.text(name);
+                Err(self.heap.raise(Builtin::NameError, &format!("name '{name}' is not defined")))
+            }
+        }
+    }
+
+    /// `function` with its defaults from `t` on: owned.
+    pub(crate) fn make_function(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        t: Reg,
+        count: u8,
+        f: u16,
+    ) -> Value {
+        let inner = &code.functions[usize::from(f)];
+        let mut defaults = Vec::with_capacity(usize::from(count));
+        for at in 0..count {
+            defaults.push(std::mem::replace(&mut regs[usize::from(t + at)], Value::Unset));
+        }
+        let mut cells = Vec::with_capacity(inner.captures.len());
+        for capture in &inner.captures {
+            let cell = match *capture {
+                Capture::Register(register) => match regs[usize::from(register)] {
+                    Value::Cell(cell) => Some(cell),
+                    _ => None,
+                },
+                Capture::Free(index) => match regs[0] {
+                    Value::Function(function) => {
+                        self.heap.functions[function].cells.get(usize::from(index)).copied()
+                    }
+                    _ => None,
+                },
+            };
+            let cell = match cell {
+                Some(cell) => {
+                    self.heap.retain(Value::Cell(cell));
+                    cell
+                }
+                None => self.heap.new_cell(Value::Unset),
+            };
+            cells.push(cell);
+        }
+        let globals = match self.globals_of(regs[0]) {
+            Some(globals) => globals,
+            None => self.heap.new_dict(),
+        };
+        Value::Function(self.heap.new_function(FunctionData {
+            code: Rc::clone(&inner.code),
+            globals,
+            defaults: defaults.into(),
+            cells: cells.into(),
+            attributes: None,
+        }))
+    }
+
+    /// The class of a finished class body: owned.
+    pub(crate) fn make_class(&mut self, regs: &mut Registers, code: &Code) -> Outcome<Value> {
+        let Value::Dict(dict) = regs[2] else {
+            return Err(self.heap.raise(Builtin::SystemError, "no class body"));
+        };
+        let mut bases: Vec<Class> = Vec::new();
+        if let Value::Tuple(tuple) = regs[1] {
+            for at in 0..self.heap.tuple(tuple).len() {
+                match self.heap.tuple(tuple)[at] {
+                    Value::Class(class) => bases.push(class),
+                    other => {
+                        let name = self.type_name(other);
+                        let message = match other {
+                            Value::Function(_) | Value::Native(_) => format!(
+                                "Error when calling the metaclass bases\n    {name}() takes at most 2 arguments (3 given)"
+                            ),
+                            _ => format!(
+                                "Error when calling the metaclass bases\n    cannot create '{name}' instances"
+                            ),
+                        };
+                        return self.type_error(&message);
+                    }
+                }
+            }
+        }
+        let table = std::mem::take(&mut self.heap.dicts[dict].table);
+        self.heap.recharge_dict(dict);
+        let class = self.heap.new_class(code.name, &bases, table)?;
+        Ok(Value::Class(class))
+    }
+
+    /// Method call, keyword call: `t` is the callee, then `count` values, then those of
+    /// `names`, then the star arguments as `extra` says. Puts all positional
+    /// arguments behind `stack[at]`; gives their number and the keywords.
+    pub(crate) fn spread(
+        &mut self,
+        stack: &mut Vec<Value>,
+        at: usize,
+        count: usize,
+        code: &Code,
+        names: u16,
+        extra: u8,
+    ) -> Outcome<(usize, super::call::Extra)> {
+        let names = &code.keywords[usize::from(names)];
+        let mut place = at + 1 + count;
+        let mut keywords: Vec<(crate::heap::Str, Value)> = Vec::with_capacity(names.len());
+        for name in names.iter() {
+            keywords.push((*name, std::mem::replace(&mut stack[place], Value::Unset)));
+            place += 1;
+        }
+        let mut star = Value::Unset;
+        let mut double_star = Value::Unset;
+        if extra & 1 != 0 {
+            star = std::mem::replace(&mut stack[place], Value::Unset);
+            place += 1;
+        }
+        if extra & 2 != 0 {
+            double_star = std::mem::replace(&mut stack[place], Value::Unset);
+        }
+        let result = self.spread_stars(stack, at, count, &mut keywords, star, double_star);
+        self.heap.release(star);
+        self.heap.release(double_star);
+        match result {
+            Ok(count) => Ok((count, super::call::Extra { keywords })),
+            Err(raised) => {
+                self.clear(stack, at, count + 1);
+                keywords.into_iter().for_each(|(_, value)| self.heap.release(value));
+                Err(raised)
+            }
+        }
+    }
+
+    fn callee_name(&self, callee: Value) -> String {
+        match callee {
+            Value::Function(function) => {
+                format!("{}()", self.heap.text(self.heap.functions[function].code.name))
+            }
+            Value::Method(method) => self.callee_name(self.heap.methods[method].function),
+            Value::Native(native) => format!("{}()", self.native(native).name),
+            Value::BoundNative(bound) => {
+                format!("{}()", self.native(self.heap.bound_natives[bound].native).name)
+            }
+            Value::Class(class) => {
+                let data = &self.heap.classes[class];
+                let s = if data.style == crate::heap::Style::Old { " constructor" } else { "" };
+                format!("{}{s}", self.heap.text(data.name))
+            }
+            _ => format!("{} object", self.type_name(callee)),
+        }
+    }
+
+    fn spread_stars(
+        &mut self,
+        stack: &mut Vec<Value>,
+        at: usize,
+        count: usize,
+        keywords: &mut Vec<(crate::heap::Str, Value)>,
+        star: Value,
+        double_star: Value,
+    ) -> Outcome<usize> {
+        if !double_star.is_unset() {
+            let Some(dict) = self.as_dict(self.unwrap_payload(double_star)) else {
+                let (callee, name) = (self.callee_name(stack[at]), self.type_name(double_star));
+                return self.type_error(&format!("{callee} argument after ** must be a mapping, not {name}"));
+            };
+            for index in 0..self.heap.dicts[dict].table.slots().len() {
+                let entry = self.heap.dicts[dict].table.slots()[index];
+                let key = match entry.key {
+                    Value::Unset => continue,
+                    Value::Str(key) => self.heap.intern_str(key),
+                    _ => {
+                        let callee = self.callee_name(stack[at]);
+                        return self.type_error(&format!("{callee} keywords must be strings"));
+                    }
+                };
+                if keywords.iter().any(|(known, _)| *known == key) {
+                    let (callee, key) = (self.callee_name(stack[at]), self.heap.text(key));
+                    return self
+                        .type_error(&format!("{callee} got multiple values for keyword argument '{key}'"));
+                }
+                let value = self.heap.share(entry.value);
+                keywords.push((key, value));
+            }
+        }
+        let mut total = count;
+        if !star.is_unset() {
+            if self.try_iterate(star).map(|iteration| self.finish(iteration)).is_err() {
+                let (callee, name) = (self.callee_name(stack[at]), self.type_name(star));
+                return self
+                    .type_error(&format!("{callee} argument after * must be an iterable, not {name}"));
+            }
+            let items = self.collect_items(star)?;
+            super::thread::Thread::reach(stack, at + 1 + count + items.len(), &mut self.heap);
+            total += items.len();
+            for (index, item) in items.into_iter().enumerate() {
+                stack[at + 1 + count + index] = item;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Identifies a state of a namespace's keys.
+#[inline(always)]
+pub(crate) fn version_of(dict: Dict, version: u32) -> u64 {
+    (u64::from(dict.index() as u32) << 32) | u64::from(version)
+}

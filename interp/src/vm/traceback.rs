@@ -1,0 +1,127 @@
+//! The traceback of an uncaught exception, in V1's form, with the source line
+//! and a caret under the place.
+
+use std::fmt::Write;
+
+use super::native::{Flow, NativeReturn};
+use super::thread::Uncaught;
+use super::Vm;
+use crate::heap::{Builtin, Style, Value};
+
+/// One call in a traceback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceLine {
+    /// The file as the program was given.
+    pub file: String,
+    /// Line in it, counted from 1.
+    pub line: u32,
+    /// First column of the place, in bytes, counted from 1.
+    pub column: u32,
+    /// Length of the place on that line, in bytes, at least 1.
+    pub width: u32,
+    /// Function, or `<module>`.
+    pub function: String,
+    /// The source line.
+    pub source: String,
+}
+
+impl Vm {
+    /// The calls an exception has come through, outermost first.
+    pub fn trace_lines(&self, trace: Value) -> Vec<TraceLine> {
+        let Value::Trace(trace) = trace else { return Vec::new() };
+        let entries = &self.heap.traces[trace].entries;
+        entries
+            .iter()
+            .rev()
+            .map(|(code, at)| {
+                let span = code.spans.get(*at as usize).copied().unwrap_or_default();
+                let (line, column) = code.source.line_column(span.start);
+                let text = code.source.line_text(line);
+                let rest = (text.len() as u32 + 1).saturating_sub(column);
+                TraceLine {
+                    file: code.source.file().to_owned(),
+                    line,
+                    column,
+                    width: (span.end - span.start).min(rest).max(1),
+                    function: self.heap.text(code.name),
+                    source: String::from_utf8_lossy(text).into_owned(),
+                }
+            })
+            .collect()
+    }
+
+    /// The whole block for an uncaught exception, as V1 writes it to stderr.
+    /// `text` is `str(exception)` ([`Vm::exception_text`]).
+    pub fn traceback(&self, uncaught: &Uncaught, text: &str) -> String {
+        let mut out = String::from(
+            "---\nUncaught exception! Following is a full traceback, and a user traceback.\nThe user traceback \
+             excludes non-user modules. The most recent call is displayed last.\n\nFull debugging traceback:\n",
+        );
+        let lines = self.trace_lines(uncaught.trace);
+        for line in &lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  \"{}\", line {}, in {}", line.file, line.line, line.function);
+        }
+        out.push_str("\nUser traceback:\n");
+        for line in &lines {
+            let _ = writeln!(out, "  \"{}\", line {}, in {}", line.file, line.line, line.function);
+            let shown = line.source.trim_start();
+            let indent = line.source.len() - shown.len();
+            let before = (line.column as usize).saturating_sub(1 + indent);
+            let _ = writeln!(out, "    {}", shown.trim_end());
+            let _ = writeln!(out, "    {}{}", " ".repeat(before), "^".repeat(line.width as usize));
+        }
+        let _ = writeln!(out, "\n{}\n---", self.last_line(uncaught.exception, text));
+        out
+    }
+
+    /// The last line of the block.
+    fn last_line(&self, exception: Value, text: &str) -> String {
+        let Value::Instance(instance) = exception else { return text.to_owned() };
+        let class = self.heap.instances[instance].class;
+        let data = &self.heap.classes[class];
+        let name = self.heap.text(data.name);
+        if class == Builtin::RunBuiltinException.class() {
+            return format!("Unsafe call: {text}");
+        }
+        match data.style {
+            Style::Builtin if data.module == "exceptions" => {
+                format!("Exception (with type 'exceptions.{name}'): {text}")
+            }
+            Style::Old => format!("Exception (with type {name}): {text}"),
+            _ => format!("Exception (with class '{}.{name}'): {text}", data.module),
+        }
+    }
+
+    /// `str(exception)` without calling program code; a `__str__` of the program is
+    /// to be called by the embedder (see [`Vm::program_str`]), else its name is shown.
+    pub fn exception_text(&mut self, exception: Value) -> String {
+        let result: NativeReturn = crate::types::to_str(self, exception);
+        match result {
+            Ok(Flow::Value(value)) => {
+                let text = match value {
+                    Value::Str(text) => self.heap.text(text),
+                    _ => String::new(),
+                };
+                self.heap.release(value);
+                text
+            }
+            Ok(Flow::Call(request)) => {
+                self.heap.release(request.callee);
+                request.args.into_iter().for_each(|value| self.heap.release(value));
+                request.then.abandon(self);
+                String::from("<unprintable: the exception has a __str__ of its own>")
+            }
+            Ok(Flow::Yield(state) | Flow::Block(Some(state))) => {
+                state.abandon(self);
+                String::new()
+            }
+            Ok(Flow::Block(None)) => String::new(),
+            Err(raised) => {
+                let second = self.heap.take_raised(raised);
+                self.heap.release(second);
+                String::from("<exception str() failed>")
+            }
+        }
+    }
+}
