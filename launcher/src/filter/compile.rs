@@ -87,7 +87,11 @@ pub fn compile(rules: &[Rule<'_>]) -> Result<BpfProgram, CompileError> {
     let mut program = prelude(rules)?;
     for rule in rules {
         if let (Some(number), Outcome::Allow) = (rule.number, rule.outcome) {
-            allowed.entry(number).or_default().push(rule);
+            let alternatives = allowed.entry(number).or_default();
+            // Two sections may ask for the same.
+            if !alternatives.iter().any(|known| known.conditions == rule.conditions) {
+                alternatives.push(rule);
+            }
         }
     }
     let entries: Vec<(i64, Vec<&Rule<'_>>)> = allowed.into_iter().collect();

@@ -194,6 +194,8 @@ fn value(text: &str, pins: Pins) -> Result<u64, String> {
 
 fn named_value(name: &str, pins: Pins) -> Result<u64, String> {
     match name {
+        "CONTROL" => return Ok(CONTROL),
+        "NETWORK" => return Ok(NETWORK),
         "VESSEL" => return Ok(pins.vessel),
         "EXEC" => return Ok(pins.exec),
         _ => {}
@@ -208,6 +210,10 @@ fn named_value(name: &str, pins: Pins) -> Result<u64, String> {
         .ok_or_else(|| format!("'{name}' is no known value"))
 }
 
+/// Numbers of the two channels (contract with the interpreter).
+const CONTROL: u64 = 3;
+const NETWORK: u64 = 6;
+
 /// `ARCH_SET_FS` of `asm/prctl.h`, which libc does not export.
 const ARCH_SET_FS: u64 = 0x1002;
 
@@ -216,11 +222,8 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("ARCH_SET_FS", ARCH_SET_FS),
     ("AT_EMPTY_PATH", libc::AT_EMPTY_PATH as u64),
     ("AT_SYMLINK_NOFOLLOW", libc::AT_SYMLINK_NOFOLLOW as u64),
-    ("F_GETFD", libc::F_GETFD as u64),
-    ("F_GETFL", libc::F_GETFL as u64),
     ("MSG_FASTOPEN", libc::MSG_FASTOPEN as u64),
     ("O_ACCMODE", libc::O_ACCMODE as u64),
-    ("O_APPEND", libc::O_APPEND as u64),
     ("O_CLOEXEC", libc::O_CLOEXEC as u64),
     ("O_CREAT", libc::O_CREAT as u64),
     ("O_DIRECTORY", libc::O_DIRECTORY as u64),
@@ -228,7 +231,6 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("O_NOFOLLOW", libc::O_NOFOLLOW as u64),
     ("O_NONBLOCK", libc::O_NONBLOCK as u64),
     ("O_RDONLY", libc::O_RDONLY as u64),
-    ("O_TRUNC", libc::O_TRUNC as u64),
     ("PROT_EXEC", libc::PROT_EXEC as u64),
 ];
 
