@@ -457,7 +457,7 @@ mod tests {
                 bench.into[0].write_all(&[b'x'; 10_000]).unwrap();
                 sent += 10_000;
                 bench.output.read(Which::Out, bench.now);
-                bench.now += PAUSE;
+                bench.now += LONGEST_PAUSE;
             }
         }
         assert!(bench.output.is_held() && sent < 200_000, "{sent}");
