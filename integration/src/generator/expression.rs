@@ -49,8 +49,12 @@ fn template(text: &str) -> Vec<Piece> {
             ('{', Some(letter)) if Kind::of_letter(letter).is_some() => {
                 rest.next();
                 rest.next();
+                // Whatever fills the hole must bind closer than what follows it.
+                let bracket = matches!(rest.peek(), Some('.' | '['));
+                plain.push_str(if bracket { "(" } else { "" });
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 pieces.extend(Kind::of_letter(letter).map(Piece::Hole));
+                plain.push_str(if bracket { ")" } else { "" });
             }
             _ => plain.push(c),
         }

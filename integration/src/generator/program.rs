@@ -155,15 +155,17 @@ pub fn generate(grammar: &Grammar, random: &mut Random) -> Program {
         writer.names.push((name.to_string(), kind));
     }
     for _ in 0..writer.random.between(1, 3) {
-        statements.push(writer.function());
+        let function = writer.function();
+        statements.extend(guarded(vec![function]));
     }
     for _ in 0..writer.random.between(0, 2) {
-        statements.push(writer.class());
+        let class = writer.class();
+        statements.extend(guarded(vec![class]));
     }
     for _ in 0..writer.random.between(4, 9) {
         let statement = writer.statement(3);
         // Most failures are caught, so that the statements after them run too.
-        statements.extend(if writer.random.chance(85) { guarded(vec![statement]) } else { vec![statement] });
+        statements.extend(if writer.random.chance(95) { guarded(vec![statement]) } else { vec![statement] });
     }
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         statements.extend(guarded(vec![line(format!("print limited(show({name}))"))]));
