@@ -242,6 +242,7 @@ impl Heap {
     /// A further built-in class (an exception of the API, say), with the layout of its base.
     pub fn new_builtin_class(&mut self, name: &str, module: &'static str, base: Builtin) -> Class {
         let name = self.intern(name.as_bytes());
+        self.retain(Value::Str(name));
         let root_shape = self.shapes.new_root();
         let class = Class(self.classes.slots.len() as u32);
         let (bases, order, layout) = if class == Builtin::Object.class() {

@@ -1,27 +1,7 @@
 //! Exceptions: their attributes, `raise`, matching.
 
-use super::native::{value, Args, NativeDef, NativeReturn, ANY};
 use super::Vm;
 use crate::heap::{Builtin, Class, Instance, Outcome, Raised, Str, Style, Value};
-
-/// Methods of all exceptions that the machine itself needs.
-pub const METHODS: &[NativeDef] = &[NativeDef::method("__init__", 0, ANY, init)];
-
-/// `BaseException.__init__(self, *args)`: sets `args`.
-fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    let Some((&object, rest)) = args.positional.split_first() else { return value(Value::None) };
-    let Value::Instance(instance) = object else {
-        return vm.type_error("descriptor '__init__' requires an exception");
-    };
-    if vm.exception_args(object).is_none() {
-        return vm.type_error("descriptor '__init__' requires an exception");
-    }
-    rest.iter().for_each(|item| vm.heap.retain(*item));
-    let tuple = vm.heap.new_tuple(rest);
-    let old = std::mem::replace(&mut vm.heap.instances[instance].payload, tuple);
-    vm.heap.release(old);
-    value(Value::None)
-}
 
 impl Vm {
     /// Whether instances of a class are exceptions with `args`.

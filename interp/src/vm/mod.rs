@@ -147,11 +147,6 @@ impl Vm {
             xrange: Value::Unset,
             append: Value::Unset,
         };
-        vm.define_methods(Builtin::BaseException, exception::METHODS);
-        for row in crate::builtins::FUNCTIONS {
-            let native = vm.define(row);
-            vm.set_builtin(row.name, Value::Native(native));
-        }
         for (class, rows) in crate::types::METHODS {
             vm.define_methods(*class, rows);
         }
@@ -162,6 +157,7 @@ impl Vm {
         for (class, constructor) in crate::types::CONSTRUCTORS {
             vm.set_constructor(class.class(), *constructor);
         }
+        crate::builtins::install(&mut vm);
         vm.range = vm.builtin(b"range").unwrap_or(Value::Unset);
         vm.xrange = vm.builtin(b"xrange").unwrap_or(Value::Unset);
         let append = vm.heap.intern(b"append");
