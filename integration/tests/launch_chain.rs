@@ -215,6 +215,29 @@ fn proc_shows_what_the_plan_says() {
     });
 }
 
+#[test]
+fn a_raised_priority_is_not_handed_down() {
+    // Only root may start anything with one.
+    if !integration::is_root() {
+        return;
+    }
+    let setting = Setting::new("chain-nice", User::Caller);
+    let launch = probe(&setting, "", &["sleep"]);
+    let command = launch.command();
+    let mut nice = std::process::Command::new("nice");
+    nice.args(["-n", "-5"]).arg(command.get_program()).args(command.get_args());
+    let mut child = nice.stdout(std::process::Stdio::null()).spawn().expect("starts");
+    let inside = wait_for_child(child.id());
+    let priority = |process: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let fields = stat.rsplit(')').next().unwrap_or_default().to_owned();
+        fields.split_whitespace().nth(16).and_then(|field| field.parse::<i32>().ok())
+    };
+    assert_eq!((priority(child.id()), priority(inside)), (Some(-5), Some(0)));
+    child.kill().expect("killed");
+    let _ = child.wait();
+}
+
 /// The sandbox of a launcher: its only child, once it has executed the probe.
 fn wait_for_child(launcher: u32) -> u32 {
     for _ in 0..500 {

@@ -88,7 +88,7 @@ parts! {
 /// Goes through the plan; ends in the interpreter or with a report.
 pub(super) fn run(plan: &Plan, inside: &mut Inside) -> ! {
     mark(inside, u32::MAX);
-    process::leave_session();
+    process::leave_inheritance();
     // Until the control below sets it for good: a change of ids clears it. The
     // child may wait for the launcher before that.
     if process::die_with_parent().is_err() || !process::is_alive(inside.launcher.as_fd()) {

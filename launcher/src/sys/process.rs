@@ -210,12 +210,26 @@ pub fn hard_limit(resource: u32) -> Sys<u64> {
     Ok(old.rlim_max)
 }
 
-/// A session of its own, without a terminal, and no blocked signal.
-pub fn leave_session() {
+/// What the launcher's own start may have handed down and no program may keep:
+/// a terminal, blocked signals, a real-time class (which no processor share
+/// holds), a raised priority.
+pub fn leave_inheritance() {
     // SAFETY: setsid takes nothing and fails only for a group leader, which a
-    // new process is not. An all-zero signal set is the empty one.
+    // new process is not. An all-zero signal set is the empty one. Lowering
+    // one's own class and priority needs no privilege, and 0 is the ordinary
+    // one; both calls take integers and a live structure.
     unsafe {
         libc::setsid();
+        let ordinary = libc::sched_param { sched_priority: 0 };
+        if matches!(
+            libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK,
+            libc::SCHED_FIFO | libc::SCHED_RR | libc::SCHED_DEADLINE
+        ) {
+            libc::sched_setscheduler(0, libc::SCHED_OTHER, &ordinary);
+        }
+        if libc::getpriority(libc::PRIO_PROCESS, 0) < 0 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+        }
         let empty: libc::sigset_t = std::mem::zeroed();
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
     }
