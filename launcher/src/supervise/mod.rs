@@ -482,3 +482,6 @@ fn timeout(wake: Option<Instant>, now: Instant) -> PollTimeout {
     let milliseconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
     PollTimeout::try_from(milliseconds.min(i32::MAX as u32)).unwrap_or(PollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests;

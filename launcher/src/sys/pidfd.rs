@@ -22,3 +22,16 @@ pub fn send(pidfd: BorrowedFd<'_>, signal: i32) -> Sys<()> {
     };
     check(result).map(drop)
 }
+
+/// A pidfd of a child that has not been waited for.
+///
+/// # Errors
+/// ESRCH; EMFILE.
+#[cfg(test)]
+pub fn of_child(pid: i32) -> Sys<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: takes integers and creates a descriptor.
+    let number = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) })?;
+    // SAFETY: the descriptor was just created.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number as i32) })
+}
