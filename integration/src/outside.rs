@@ -59,7 +59,9 @@ impl Outside {
         let unix = UnixListener::bind(&unix_path).expect("a socket file");
         unix.set_nonblocking(true).expect("non-blocking");
         std::fs::set_permissions(&unix_path, std::fs::Permissions::from_mode(0o777)).expect("mode set");
-        let abstract_name = format!("repy-breach-{}-{user:?}", std::process::id());
+        // Two tests of one process may prepare at once: the directory's name is their own.
+        let own = scratch.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        let abstract_name = own.unwrap_or_default();
         let address = SocketAddr::from_abstract_name(&abstract_name).expect("an abstract name");
         let abstract_listener = UnixListener::bind_addr(&address).expect("an abstract socket");
         abstract_listener.set_nonblocking(true).expect("non-blocking");

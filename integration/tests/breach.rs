@@ -143,6 +143,11 @@ fn succeeded(twin: &Finished, row: &Row) -> bool {
     reached(twin) || row.class == "kernel" && twin.stdout == format!("REFUSED {}\n", libc::ENOSYS)
 }
 
+/// The kernel lets these two past every filter (its own trampolines for probes on user
+/// code, x86-64 since 6.11 and 6.18). Without a probe they do nothing: the first kills with
+/// SIGILL, the second answers ENXIO.
+const EXEMPT: &[(i64, &str)] = &[(335, ""), (336, "REFUSED 6\n"), (336, "REFUSED 38\n")];
+
 #[test]
 fn every_number_outside_the_filter_file_kills() {
     let exec_descriptor = EXEC;
@@ -157,6 +162,7 @@ fn every_number_outside_the_filter_file_kills() {
             let name = launcher::filter::syscalls::name(number).unwrap_or("(no name)");
             let run = inside(&outside, user, &vessel, &format!("syscall:{number}"), exec_descriptor);
             match listed.get(name).map(String::as_str) {
+                None if run.code() != 71 && EXEMPT.contains(&(number, run.stdout.as_str())) => {}
                 None if run.code() != 71 || !run.stdout.is_empty() => {
                     wrong.push(format!("{number} {name}: exit {} {:?}", run.code(), run.stdout));
                 }
