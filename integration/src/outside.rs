@@ -166,6 +166,10 @@ impl Outside {
         std::fs::set_permissions(self.scratch.join("scratchfile"), mode).expect("mode set");
         let _ = std::fs::remove_file(self.scratch.join("scratchfile.made"));
         let _ = std::fs::remove_file(vessel.join("stolen"));
+        // It may have been sent a signal that it has not died of yet.
+        let _ = self.victim.kill();
+        let _ = self.victim.wait();
+        self.victim = victim(self.user);
         let _ = self.differences(vessel, "");
     }
 }

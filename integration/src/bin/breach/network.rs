@@ -161,7 +161,12 @@ fn channel_connect(given: &Given) -> Outcome {
 }
 fn channel_send_to(given: &Given) -> Outcome {
     let to = loopback(given.number("udp_port"));
-    judged_by_argument(call(SYS_sendto, &[3, address(b"breach"), 6, 0, address(&to), 16]))
+    match call(SYS_sendto, &[3, address(b"breach"), 6, 0, address(&to), 16]) {
+        // The bytes went where everything on this descriptor goes, to the supervisor; whether a
+        // datagram arrived at the address is looked at outside.
+        Ok(_) => Outcome::Refused(0),
+        other => judged_by_argument(other),
+    }
 }
 fn channel_pass_descriptor(_: &Given) -> Outcome {
     // SCM_RIGHTS with descriptor 0, to the supervisor.
