@@ -136,6 +136,16 @@ def last_line(kind, value):
     return "Exception (with %s): %s" % (text if isinstance(kind, REAL_TYPE) else "type " + text, value)
 
 
+class Output(object):
+    """Where `print` writes to: an object, as in the sandbox.
+
+    CPython shows containers piece by piece when it prints to a file of C's
+    library, so that half a list is seen if an item fails; to an object it does not.
+    """
+    def __init__(self, stream):
+        self.write = stream.write
+
+
 def run(path):
     """Runs one program in this process; the exit status is the sandbox's."""
     source = open(path).read().replace("\r\n", "\n")
@@ -156,13 +166,13 @@ def run(path):
     # CPython's own recursion would end the process where the sandbox raises.
     sys.setrecursionlimit(1000)
     take_over_builtins()
+    sys.stdout = Output(sys.stdout)
     try:
         exec program in {}
     except SystemExit:
         return 0
     except:
         kind, value = sys.exc_info()[:2]
-        sys.stdout.flush()
         sys.stderr.write(last_line(kind, value) + "\n")
         return 1
     return 0
@@ -210,7 +220,7 @@ def main(arguments):
     if arguments[:1] == ["--run"]:
         status = run(arguments[1])
         # The sandbox ends a program without CPython's last soft-space newline.
-        sys.stdout.flush()
+        sys.__stdout__.flush()
         sys.stderr.flush()
         os._exit(status)
     check = arguments[:1] == ["--check"]
