@@ -54,7 +54,7 @@ pub enum Arguments {
         /// The number.
         number: i32,
         /// The text for it.
-        text: &'static str,
+        text: String,
         /// The file's name.
         name: Option<Vec<u8>>,
     },
@@ -90,7 +90,12 @@ impl ApiError {
     /// one.
     pub fn system(class: Class, error: SystemError, name: Option<&[u8]>) -> ApiError {
         let name = name.map(<[u8]>::to_vec);
-        ApiError { class, arguments: Arguments::System { number: error.0, text: error.text(), name } }
+        ApiError { class, arguments: Arguments::System { number: error.0, text: error.text().to_owned(), name } }
+    }
+
+    /// An exception with a number and its text, as `socket.error` has them.
+    pub fn numbered(class: Class, number: i32, text: String) -> ApiError {
+        ApiError { class, arguments: Arguments::System { number, text, name: None } }
     }
 
     /// `StopIteration` as `next()` raises it.

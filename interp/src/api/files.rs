@@ -9,11 +9,26 @@ use super::names::check_name;
 use crate::host::{Access, Host, SystemError};
 use crate::meter::{Count, Meters, ENTRY_BYTES};
 
+/// Generations of a slot that are told apart.
+const GENERATIONS: u32 = 1 << 31;
+
 /// A file object's number: its slot and how often the slot was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileHandle {
     slot: u32,
     generation: u32,
+}
+
+impl FileHandle {
+    /// The handle as one number: an API object's identity.
+    pub fn bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// The handle of a number.
+    pub fn from_bits(bits: u64) -> FileHandle {
+        FileHandle { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +113,7 @@ impl Files {
             }
         };
         let entry = &mut self.slots[slot as usize];
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = (entry.generation + 1) % GENERATIONS;
         entry.file = Some(file);
         entry.handle = handle.into();
         self.by_name.insert(name.into(), slot);
@@ -112,6 +127,15 @@ impl Files {
             return None;
         }
         slot.file.as_mut()
+    }
+
+    /// The text of a file's handle, also after it was closed (empty once the
+    /// slot serves another file).
+    pub fn handle_text(&self, handle: FileHandle) -> &str {
+        match self.slots.get(handle.slot as usize) {
+            Some(slot) if slot.generation == handle.generation => &slot.handle,
+            _ => "",
+        }
     }
 
     /// Closes a file, writing out what is buffered: an error of that is

@@ -13,6 +13,18 @@ pub struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// The key as one number: a timer handle's identity.
+    pub fn bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// The key of a number.
+    pub fn from_bits(bits: u64) -> Key {
+        Key { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
 #[derive(Debug)]
 struct Slot<T> {
     generation: u32,

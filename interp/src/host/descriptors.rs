@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::stat::{fstat, SFlag};
+use policies::channel::control::{FromInterpreter, Outcome};
 
 /// The descriptors the launcher leaves open, in the numbers agreed on.
 #[derive(Debug)]
@@ -245,6 +246,25 @@ pub fn stream(error: bool) -> BorrowedFd<'static> {
     // launcher (or the C start-up of std) filled them and nothing closes
     // them.
     unsafe { BorrowedFd::borrow_raw(if error { 2 } else { 1 }) }
+}
+
+/// From here on a panic of this (confined) process is said on the error stream
+/// and to the supervisor, and ends it with status 70: never by an abort, which
+/// in a process of number 1 looks like any other fault.
+pub fn end_panics_orderly() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = format!("repy-interp: internal error: {info}\n");
+        let outcome = Outcome::InternalError(info.to_string());
+        let frame = FromInterpreter::Final(outcome.clone()).encode();
+        let status = i32::from(outcome.exit_status());
+        // SAFETY: both writes take live buffers in the sizes given, and fail
+        // cleanly if a descriptor is closed; _exit ends the process at once.
+        unsafe {
+            libc::write(2, text.as_ptr().cast(), text.len());
+            libc::send(CONTROL, frame.as_ptr().cast(), frame.len(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+            libc::_exit(status)
+        }
+    }));
 }
 
 #[cfg(test)]

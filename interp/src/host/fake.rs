@@ -203,6 +203,15 @@ impl Host for FakeHost {
         }
     }
 
+    fn peek(&mut self, socket: SocketId) -> HostResult<usize> {
+        let socket = self.socket(socket)?;
+        match (socket.incoming.is_empty(), socket.ended) {
+            (false, _) => Ok(1),
+            (true, true) => Ok(0),
+            (true, false) => Err(SystemError(libc::EAGAIN)),
+        }
+    }
+
     fn send(&mut self, socket: SocketId, bytes: &[u8]) -> HostResult<usize> {
         let socket = self.socket(socket)?;
         if socket.ended {
@@ -242,6 +251,10 @@ impl Host for FakeHost {
 
     fn close_socket(&mut self, socket: SocketId) {
         self.sockets.remove(&socket.0);
+    }
+
+    fn as_any(&mut self) -> &mut dyn std::any::Any {
+        self
     }
 
     fn wait(&mut self, until: Option<u64>, ready: &mut Vec<Ready>) {

@@ -11,7 +11,7 @@ mod descriptors;
 pub mod fake;
 mod real;
 
-pub use descriptors::Inherited;
+pub use descriptors::{end_panics_orderly, Inherited};
 pub use real::RealHost;
 
 use std::net::SocketAddrV4;
@@ -180,6 +180,9 @@ pub trait Host {
     /// Receives up to `buffer.len()` bytes of a stream, 0 at its end.
     fn receive(&mut self, socket: SocketId, buffer: &mut [u8]) -> HostResult<usize>;
 
+    /// Looks at the next byte of a stream without taking it: 0 at its end.
+    fn peek(&mut self, socket: SocketId) -> HostResult<usize>;
+
     /// Sends bytes on a stream; may send only some.
     fn send(&mut self, socket: SocketId, bytes: &[u8]) -> HostResult<usize>;
 
@@ -204,4 +207,7 @@ pub trait Host {
     /// nanoseconds; None: for ever) has come, and appends what is ready. A
     /// moment in the past only looks. May return early with nothing.
     fn wait(&mut self, until: Option<u64>, ready: &mut Vec<Ready>);
+
+    /// The implementation itself, for tests that look into it.
+    fn as_any(&mut self) -> &mut dyn std::any::Any;
 }

@@ -305,6 +305,12 @@ impl Host for RealHost {
         again(|| recv(descriptor.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT))
     }
 
+    fn peek(&mut self, socket: SocketId) -> HostResult<usize> {
+        let descriptor = self.sockets.get(socket.0)?;
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        again(|| recv(descriptor.as_raw_fd(), &mut [0], flags))
+    }
+
     fn send(&mut self, socket: SocketId, bytes: &[u8]) -> HostResult<usize> {
         let descriptor = self.sockets.get(socket.0)?;
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
@@ -345,6 +351,10 @@ impl Host for RealHost {
     fn close_socket(&mut self, socket: SocketId) {
         // Closing the last descriptor takes it out of the epoll set too.
         drop(self.sockets.remove(socket.0));
+    }
+
+    fn as_any(&mut self) -> &mut dyn std::any::Any {
+        self
     }
 
     fn wait(&mut self, until: Option<u64>, ready: &mut Vec<Ready>) {

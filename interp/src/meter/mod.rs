@@ -95,10 +95,12 @@ impl Count {
 pub struct Used {
     /// Units charged, or items taken, since the start.
     pub total: u64,
-    /// For countable resources and the disk: the most held at once.
+    /// The most held at once; for a rate the largest single charge.
     pub peak: u64,
-    /// Charges refused (countable) or made to wait (renewable).
+    /// Calls refused because of the limit.
     pub denials: u64,
+    /// Nanoseconds that calls were made to wait.
+    pub waited: u64,
 }
 
 /// A thread of the virtual machine, as the gates name it.
@@ -166,7 +168,7 @@ impl Meters {
             items: limits.items.map(Items::new),
             items_used: Default::default(),
             disk: Disk::new(limits.disk, disk_used),
-            disk_used: Used { total: disk_used, peak: disk_used, denials: 0 },
+            disk_used: Used { total: disk_used, peak: disk_used, ..Used::default() },
             changed: true,
         }
     }
@@ -180,29 +182,38 @@ impl Meters {
             return Err(WontDrain(rate));
         }
         let pass = self.gates[index].arrive(&mut self.buckets[index], who, now);
-        if pass != Pass::Now {
-            self.rates_used[index].denials += 1;
-            self.changed = true;
-        }
+        self.count_wait(index, pass, now);
         Ok(pass)
     }
 
     /// Asks again for a thread that [`Meters::before`] made wait.
     pub fn before_again(&mut self, rate: Rate, who: Waiter, now: u64) -> Pass {
         let index = rate as usize;
-        self.gates[index].again(&mut self.buckets[index], who, now)
+        let pass = self.gates[index].again(&mut self.buckets[index], who, now);
+        self.count_wait(index, pass, now);
+        pass
+    }
+
+    /// Books the time a caller is told to wait; one in the queue is counted
+    /// from the moment on at which it is the first.
+    fn count_wait(&mut self, index: usize, pass: Pass, now: u64) {
+        if let Pass::Until(moment) = pass {
+            let used = &mut self.rates_used[index];
+            used.waited = used.waited.saturating_add(moment.saturating_sub(now));
+            self.changed = true;
+        }
     }
 
     /// The true charge after an act: the moment from which the caller may go
     /// on. The units count at once, whatever the caller does.
     pub fn after(&mut self, rate: Rate, units: u64, now: u64) -> u64 {
         let index = rate as usize;
-        self.rates_used[index].total = self.rates_used[index].total.saturating_add(units);
-        self.changed = true;
         let free = self.buckets[index].charge(units, now);
-        if free > now {
-            self.rates_used[index].denials += 1;
-        }
+        let used = &mut self.rates_used[index];
+        used.total = used.total.saturating_add(units);
+        used.peak = used.peak.max(units);
+        used.waited = used.waited.saturating_add(free.saturating_sub(now));
+        self.changed |= units > 0;
         free
     }
 
@@ -319,7 +330,7 @@ mod tests {
         let error = meters.take(Count::FilesOpened).expect_err("limit is 1");
         assert_eq!(error.to_string(), "Resource 'filesopened' limit exceeded!!");
         let (_, items, _) = meters.used();
-        assert_eq!(items[Count::FilesOpened as usize], Used { total: 1, peak: 1, denials: 1 });
+        assert_eq!(items[Count::FilesOpened as usize], Used { total: 1, peak: 1, denials: 1, waited: 0 });
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::any::Any;
 use std::rc::Rc;
 
 pub use iterate::Iteration;
-pub use thread::{Event, Thread, ThreadId, Uncaught};
+pub use thread::{Event, Thread, ThreadId, Uncaught, SLICE};
 
 use crate::check::Checked;
 use crate::compile::{Code, CompileError};
@@ -59,6 +59,10 @@ pub trait Output {
 /// Gives the next line of a file: an owned str, `Unset` at the end. Instead of
 /// waiting inside it may return `block(None)`; it is called again once the thread is woken.
 pub type LineHook = fn(&mut Vm, Value) -> NativeReturn;
+
+/// Prints one piece of a `print` statement: a str, borrowed. May raise, and may
+/// wait; what it gives is dropped.
+pub type PrintHook = fn(&mut Vm, Value) -> NativeReturn;
 
 /// Attribute access that the API decides: gives an owned value.
 pub type AttributeHook = fn(&mut Vm, Value, Str) -> Outcome<Option<Value>>;
@@ -88,6 +92,8 @@ pub struct Vm {
     pub interrupt: bool,
     /// Lines of API files for `for line in file`.
     pub line_hook: Option<LineHook>,
+    /// What `print` does instead of writing to `output`.
+    pub print_hook: Option<PrintHook>,
     pub(crate) current_name: String,
     /// Steps until the scheduler gets its turn; may go below 0.
     pub(crate) fuel: i64,
@@ -130,6 +136,7 @@ impl Vm {
             current: ThreadId(u64::MAX),
             interrupt: false,
             line_hook: None,
+            print_hook: None,
             current_name: String::new(),
             fuel: 0,
             threads: thread::Threads::default(),

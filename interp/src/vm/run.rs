@@ -32,6 +32,8 @@ enum Exit {
     Flow(Flow, Reg),
     /// A native goes on later; then the instruction is run again.
     Again(Flow),
+    /// A piece is being printed; then the code goes on at `pc`.
+    Print(Flow),
     /// Run a `__del__`, then the instruction again.
     Finalize,
     /// The fuel is used up.
@@ -1621,9 +1623,17 @@ impl Vm {
 
                     Op::PrintStr { a, to } => match reg!(a) {
                         Value::Str(text) => {
-                            self.print_text(text, true);
+                            if let Some(flow) = attempt!(self.print_space()) {
+                                // The space is paid for first, then the text is printed.
+                                pc -= 1;
+                                break 'frame Exit::Print(flow);
+                            }
+                            let flow = attempt!(self.print_text(text, true));
                             self.consume(regs, locals, a);
                             pc = to as usize;
+                            if let Some(flow) = flow {
+                                break 'frame Exit::Print(flow);
+                            }
                         }
                         Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                         _ => {}
@@ -1634,14 +1644,25 @@ impl Vm {
                         step!(d, self.finish_step(regs, d, result));
                     }
                     Op::Print { a } => {
-                        if let Value::Str(text) = reg!(a) {
-                            self.print_text(text, false);
+                        if let Some(flow) = attempt!(self.print_space()) {
+                            pc -= 1;
+                            break 'frame Exit::Print(flow);
                         }
+                        let flow = match reg!(a) {
+                            Value::Str(text) => attempt!(self.print_text(text, false)),
+                            _ => None,
+                        };
                         self.consume(regs, locals, a);
+                        if let Some(flow) = flow {
+                            break 'frame Exit::Print(flow);
+                        }
                     }
                     Op::PrintNewline => {
-                        self.output.write(b"\n");
                         self.softspace = false;
+                        let newline = self.heap.byte_str(b'\n');
+                        if let Some(flow) = attempt!(self.print_piece(newline)) {
+                            break 'frame Exit::Print(flow);
+                        }
                     }
                     Op::IfStr { a, to } => match reg!(a) {
                         Value::Str(_) => pc = to as usize,
@@ -1683,6 +1704,11 @@ impl Vm {
             Exit::Flow(flow, d) => {
                 let at = top(&running, base);
                 thread.frames.push(code_frame(running, pc, base, d, FrameKind::Store));
+                Ok(Action::Flow(flow, at))
+            }
+            Exit::Print(flow) => {
+                let at = top(&running, base);
+                thread.frames.push(code_frame(running, pc, base, 0, FrameKind::Interrupted));
                 Ok(Action::Flow(flow, at))
             }
             Exit::Again(flow) => {
@@ -1730,14 +1756,36 @@ impl Vm {
         }
     }
 
-    /// Prints one piece; `text` says that the program gave a str.
-    fn print_text(&mut self, piece: crate::heap::Str, text: bool) {
-        if self.softspace {
-            self.output.write(b" ");
+    /// Prints the space that is due, if one is. As [`Vm::print_piece`].
+    fn print_space(&mut self) -> crate::heap::Outcome<Option<Flow>> {
+        if !std::mem::take(&mut self.softspace) {
+            return Ok(None);
         }
-        let bytes = self.heap.bytes(piece);
-        self.output.write(bytes);
-        self.softspace = !text || space_due(bytes);
+        let space = self.heap.byte_str(b' ');
+        self.print_piece(space)
+    }
+
+    /// Prints an item; `text` says that the program gave a str. As [`Vm::print_piece`].
+    fn print_text(&mut self, piece: crate::heap::Str, text: bool) -> crate::heap::Outcome<Option<Flow>> {
+        self.softspace = !text || space_due(self.heap.bytes(piece));
+        self.print_piece(piece)
+    }
+
+    /// Prints one piece; what is left to do if the thread must wait.
+    fn print_piece(&mut self, piece: crate::heap::Str) -> crate::heap::Outcome<Option<Flow>> {
+        match self.print_hook {
+            Some(hook) => match hook(self, Value::Str(piece))? {
+                Flow::Value(value) => {
+                    self.heap.release(value);
+                    Ok(None)
+                }
+                flow => Ok(Some(flow)),
+            },
+            None => {
+                self.output.write(self.heap.bytes(piece));
+                Ok(None)
+            }
+        }
     }
 
     /// Whether a space is due on a file-like object, and whether one is from now on.

@@ -226,6 +226,15 @@ impl Vm {
         true
     }
 
+    /// Ends every waiting or ready thread, as [`Vm::kill`].
+    pub fn kill_all(&mut self) {
+        let all: Vec<ThreadId> = self.threads.all.keys().copied().collect();
+        for id in all {
+            self.kill(id);
+        }
+        self.threads.ready.clear();
+    }
+
     /// Every share the threads hold, for [`crate::heap::Heap::check_counts`].
     pub fn held(&self, visit: &mut dyn FnMut(Value)) {
         for thread in self.threads.all.values() {

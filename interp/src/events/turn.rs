@@ -1,0 +1,241 @@
+//! One turn of the loop: what is due is started, what is ready is run, and
+//! when nothing is, the process sleeps until something happens.
+
+use policies::channel::control::{Counter, FromInterpreter, ToInterpreter};
+use policies::Resource;
+
+use crate::api::error::Kill;
+use crate::api::network;
+use crate::api::state::{drain_dropped, Api, Due, Role};
+use crate::heap::Value;
+use crate::host::{Channel, Ready};
+use crate::vm::{Event, ThreadId, Uncaught, Vm};
+
+/// Calls and back jumps between two looks at the clock: well under a
+/// millisecond, so that one busy thread makes no timer late.
+const FUEL: i64 = 20_000;
+/// While threads are busy, the kernel is asked for news this often, in
+/// nanoseconds.
+const POLL: u64 = 1_000_000;
+/// Shortest time between two reports of use, in nanoseconds.
+const REPORT: u64 = 1_000_000_000;
+
+/// Wakes a waiting thread with the result (owned) of what it waits for.
+pub fn wake(vm: &mut Vm, thread: ThreadId, result: Value) {
+    // A thread that does not wait any more has ended: the result is dropped.
+    let _waited = vm.wake(thread, Ok(result));
+}
+
+/// Starts an event's thread; function and arguments are owned. The caller has
+/// taken its `events` item.
+pub fn spawn(vm: &mut Vm, function: Value, arguments: Vec<Value>, role: Role) {
+    let thread = vm.spawn(function, arguments, &role.name());
+    Api::of(vm).0.threads.insert(thread, role);
+}
+
+/// What the loop keeps between turns.
+#[derive(Debug, Default)]
+pub struct Loop {
+    polled: u64,
+    reported: u64,
+    unreported: bool,
+    ready: Vec<Ready>,
+}
+
+/// What a turn came to.
+pub enum Turn {
+    /// The thread has ended: its result, owned, or what nobody caught.
+    Ended(ThreadId, Result<Value, Uncaught>),
+    /// Something happened, or the process has slept; go on.
+    Again,
+    /// Nothing is ready, and nothing that was started is still to come.
+    Settled,
+    /// The run is over: no exception, no handler.
+    Kill(Kill),
+}
+
+impl Loop {
+    /// One turn.
+    pub fn turn(&mut self, vm: &mut Vm) -> Turn {
+        drain_dropped(vm);
+        let (api, _) = Api::of(vm);
+        let now = api.host.now();
+        start_due(vm, now);
+        if now.saturating_sub(self.polled) >= POLL {
+            self.look(vm, Some(0), now);
+        }
+        network::deliver(vm);
+        if let Some(kill) = Api::of(vm).0.end {
+            return Turn::Kill(kill);
+        }
+        let event = vm.run(FUEL);
+        if let Some(kill) = Api::of(vm).0.end {
+            if let Event::Ended(_, Ok(result)) = event {
+                vm.heap.release(result);
+            }
+            return Turn::Kill(kill);
+        }
+        match event {
+            Event::Ended(thread, result) => Turn::Ended(thread, result),
+            Event::Fuel => {
+                Api::of(vm).0.flush_output();
+                Turn::Again
+            }
+            Event::Idle => self.rest(vm),
+        }
+    }
+
+    /// Nothing is ready: sleeps until something is.
+    fn rest(&mut self, vm: &mut Vm) -> Turn {
+        drain_dropped(vm);
+        let (api, _) = Api::of(vm);
+        api.flush_output();
+        let now = api.host.now();
+        self.unreported |= api.meters.take_changed();
+        if self.unreported && now.saturating_sub(self.reported) >= REPORT {
+            self.report(api, now);
+        }
+        if api.network.wants_turn() {
+            return Turn::Again;
+        }
+        let mut until = api.deadlines.next();
+        if self.unreported {
+            // One last report, and then no more wakeups.
+            let moment = self.reported.saturating_add(REPORT);
+            until = Some(until.map_or(moment, |until| until.min(moment)));
+        }
+        if until.is_none() && !api.is_pending() {
+            // Only the main thread is left, if any: the caller knows.
+            let waits = vm.thread_count() > 0;
+            if !waits {
+                return Turn::Settled;
+            }
+        }
+        self.look(vm, until, now);
+        Turn::Again
+    }
+
+    /// Asks the kernel what is ready, waiting until a moment.
+    fn look(&mut self, vm: &mut Vm, until: Option<u64>, now: u64) {
+        self.polled = now;
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        Api::of(vm).0.host.wait(until, &mut ready);
+        for event in &ready {
+            match *event {
+                Ready::Socket { socket, readable, writable } => {
+                    network::socket_ready(vm, socket, readable, writable);
+                }
+                Ready::Network => network::take_answers(vm),
+                Ready::Control => take_control(vm),
+            }
+        }
+        self.ready = ready;
+    }
+
+    /// Tells the supervisor what has been used.
+    pub fn report(&mut self, api: &mut Api, now: u64) {
+        self.reported = now;
+        self.unreported = false;
+        let _later = api.meters.take_changed();
+        let frame = usage(api).encode();
+        // Without a supervisor (a run by hand) nobody listens.
+        let _sent = api.host.send_frame(Channel::Control, &frame);
+    }
+}
+
+/// Wakes and starts what is due.
+fn start_due(vm: &mut Vm, now: u64) {
+    loop {
+        let (api, heap) = Api::of(vm);
+        match api.deadlines.take_due(now) {
+            None => return,
+            Some(Due::Wake(thread, result)) => wake(vm, thread, result),
+            Some(Due::Listeners) => api.network.look_again(),
+            Some(Due::Timer { function, arguments, number }) => {
+                api.timers = api.timers.saturating_sub(1);
+                let items: Vec<Value> = match arguments {
+                    Value::Tuple(tuple) => heap.tuple(tuple).to_vec(),
+                    Value::List(list) => heap.list(list).to_vec(),
+                    _ => Vec::new(),
+                };
+                for item in &items {
+                    heap.retain(*item);
+                }
+                heap.release(arguments);
+                spawn(vm, function, items, Role::Timer(number));
+            }
+        }
+    }
+}
+
+/// Takes the supervisor's frames.
+fn take_control(vm: &mut Vm) {
+    let (api, _) = Api::of(vm);
+    // An error means that there are no more, or that the supervisor is gone:
+    // then the kernel ends this process as well.
+    while let Ok(frame) = api.host.receive_frame(Channel::Control) {
+        if let Ok(ToInterpreter::DiskUsed(bytes)) = ToInterpreter::decode(&frame.bytes) {
+            let unwritten = api.files.unwritten();
+            api.meters.disk_recount(bytes, unwritten);
+        }
+    }
+}
+
+/// The resources of the meters, in the order of [`Rate::ALL`].
+const RATES: [Resource; 8] = [
+    Resource::FileWrite,
+    Resource::FileRead,
+    Resource::NetSend,
+    Resource::NetRecv,
+    Resource::LoopSend,
+    Resource::LoopRecv,
+    Resource::LogRate,
+    Resource::Random,
+];
+
+/// The resources of the counters, in the order of [`Count::ALL`].
+const COUNTS: [Resource; 4] =
+    [Resource::Events, Resource::FilesOpened, Resource::InSockets, Resource::OutSockets];
+
+/// What was used so far.
+fn usage(api: &Api) -> FromInterpreter {
+    let (rates, counts, disk) = api.meters.used();
+    let row = |resource, used: &crate::meter::Used| Counter {
+        resource,
+        total: used.total,
+        peak: used.peak,
+        denials: used.denials,
+        waited_ns: used.waited,
+    };
+    let mut counters: Vec<Counter> = Vec::with_capacity(RATES.len() + COUNTS.len() + 1);
+    counters.extend(RATES.iter().zip(rates).map(|(resource, used)| row(*resource, used)));
+    counters.extend(COUNTS.iter().zip(counts).map(|(resource, used)| row(*resource, used)));
+    counters.push(row(Resource::DiskUsed, &disk));
+    FromInterpreter::Usage { counters, refusals: api.refusals, accepted: api.network.accepted }
+}
+
+/// The limits of a policy, for the meters.
+pub fn limits_of(policy: &policies::Policy) -> crate::meter::Limits {
+    crate::meter::Limits {
+        rates: RATES.map(|resource| policy.amount(resource)),
+        items: COUNTS.map(|resource| policy.amount(resource)),
+        disk: policy.amount(Resource::DiskUsed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::{Count, Rate};
+
+    #[test]
+    fn the_tables_agree_with_the_meters() {
+        for (resource, rate) in RATES.iter().zip(Rate::ALL) {
+            assert_eq!(resource.name(), rate.name());
+        }
+        for (resource, count) in COUNTS.iter().zip(Count::ALL) {
+            assert_eq!(resource.name(), count.name());
+        }
+    }
+}
