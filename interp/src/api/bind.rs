@@ -2,9 +2,9 @@
 //! checked for their kind and copied before the call's own code sees them.
 
 use super::error::{ApiError, Class};
-use super::{copy, show};
 use super::state::{self, Api};
 use super::table::{ApiCall, Kind, MOST_PARAMETERS, TABLE};
+use super::{copy, show};
 use crate::heap::{Builtin, Heap, Outcome, Raised, Value};
 use crate::vm::native::{Args, NativeDef, NativeFn, NativeReturn, ANY};
 use crate::vm::Vm;
@@ -132,9 +132,8 @@ fn bind(vm: &mut Vm, args: Args<'_>, call: &ApiCall) -> Outcome<Bound> {
             _ => return Err(incorrect(vm, args, call)),
         }
     }
-    let missing = |(parameter, value): (&super::table::Parameter, &Value)| {
-        parameter.required && value.is_unset()
-    };
+    let missing =
+        |(parameter, value): (&super::table::Parameter, &Value)| parameter.required && value.is_unset();
     if call.parameters.iter().zip(&bound.values).any(missing) {
         return Err(incorrect(vm, args, call));
     }
@@ -190,7 +189,8 @@ pub fn fits(vm: &Vm, kind: Kind, value: Value) -> bool {
 fn incorrect(vm: &mut Vm, args: Args<'_>, call: &ApiCall) -> Raised {
     let heap = &vm.heap;
     let detail = if call.parameters.is_empty() { "No arguments allowed." } else { "" };
-    let mut text = format!("Function '{}' called with incorrect arguments. {detail}", call.target).into_bytes();
+    let mut text =
+        format!("Function '{}' called with incorrect arguments. {detail}", call.target).into_bytes();
     text.extend_from_slice(b" Arguments were args:");
     text.extend_from_slice(&show::repr_of_tuple(heap, args.positional));
     text.extend_from_slice(b", kwargs:{");

@@ -47,9 +47,7 @@ fn passage(vm: &Vm, value: Value) -> Passage {
         Value::Native(native) if Api::of_ref(vm).is_some_and(|api| api.is_api_function(native)) => {
             Passage::AsIs
         }
-        Value::BoundNative(bound)
-            if matches!(vm.heap.bound_natives[bound].object, Value::Api(_)) =>
-        {
+        Value::BoundNative(bound) if matches!(vm.heap.bound_natives[bound].object, Value::Api(_)) => {
             Passage::AsIs
         }
         _ => Passage::Refused,
@@ -116,7 +114,9 @@ fn stopped(vm: &mut Vm, values: &[Value], stop: Stop) -> Raised {
     let mut text = b"Namespace violation: _copy failed on ".to_vec();
     text.extend_from_slice(&show::repr_of_tuple(heap, values));
     let kind = heap.text(heap.classes[heap.type_of(refused)].name);
-    text.extend_from_slice(format!(" with message objects of type '{kind}' cannot be passed to an API call").as_bytes());
+    text.extend_from_slice(
+        format!(" with message objects of type '{kind}' cannot be passed to an API call").as_bytes(),
+    );
     heap.raise_bytes(Builtin::NamespaceViolationError.class(), &text)
 }
 
@@ -216,10 +216,6 @@ fn copy(vm: &mut Vm, value: Value, memo: &mut Memo, depth: usize) -> Result<Valu
 }
 
 /// Does `act`; gives `owned` back if it fails.
-fn or_release<T>(
-    vm: &mut Vm,
-    owned: Value,
-    act: impl FnOnce(&mut Vm) -> Result<T, Stop>,
-) -> Result<T, Stop> {
+fn or_release<T>(vm: &mut Vm, owned: Value, act: impl FnOnce(&mut Vm) -> Result<T, Stop>) -> Result<T, Stop> {
     act(vm).inspect_err(|_| vm.heap.release(owned))
 }

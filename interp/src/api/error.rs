@@ -90,7 +90,10 @@ impl ApiError {
     /// one.
     pub fn system(class: Class, error: SystemError, name: Option<&[u8]>) -> ApiError {
         let name = name.map(<[u8]>::to_vec);
-        ApiError { class, arguments: Arguments::System { number: error.0, text: error.text().to_owned(), name } }
+        ApiError {
+            class,
+            arguments: Arguments::System { number: error.0, text: error.text().to_owned(), name },
+        }
     }
 
     /// An exception with a number and its text, as `socket.error` has them.

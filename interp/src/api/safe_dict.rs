@@ -69,9 +69,7 @@ fn copy_of(vm: &mut Vm, from: Option<Dict>) -> NativeReturn {
     let filled = match from {
         None => Ok(()),
         Some(from) => match refused_key(&vm.heap, from) {
-            Some(text) if text == NOT_TEXT.as_bytes() => {
-                Err(vm.heap.raise(Builtin::TypeError, NOT_TEXT))
-            }
+            Some(text) if text == NOT_TEXT.as_bytes() => Err(vm.heap.raise(Builtin::TypeError, NOT_TEXT)),
             Some(text) => Err(vm.heap.raise_bytes(Builtin::ValueError.class(), &text)),
             None => copy_entries(&mut vm.heap, from, dict),
         },
@@ -239,8 +237,7 @@ fn update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         },
     };
     if let Some(from) = from {
-        let entries: Vec<Value> =
-            vm.heap.dicts[from].table.iter().map(|entry| entry.key).collect();
+        let entries: Vec<Value> = vm.heap.dicts[from].table.iter().map(|entry| entry.key).collect();
         for key in entries {
             check_key(&mut vm.heap, key)?;
         }

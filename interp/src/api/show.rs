@@ -77,7 +77,9 @@ fn identity(value: Value) -> u64 {
     value.counted().map_or(0, |(kind, index)| ((kind as u64) << 32) | (u64::from(index) << 4))
 }
 
-fn push_repr(heap: &Heap, value: Value, out: &mut Vec<u8>, limit: usize, depth: usize) {
+/// Appends the `repr()` of a value; nothing of program code is called. Ends
+/// early once the text is longer than `limit`.
+pub fn push_repr(heap: &Heap, value: Value, out: &mut Vec<u8>, limit: usize, depth: usize) {
     if depth > DEEPEST {
         out.extend_from_slice(b"...");
         return;

@@ -265,9 +265,7 @@ impl Api {
     pub fn random_bits(&mut self) -> Result<u64, ApiError> {
         if self.random.len() < 8 {
             let mut fresh = vec![0; RANDOM_BLOCK];
-            self.host
-                .random(&mut fresh)
-                .map_err(|error| ApiError::system(Class::OsError, error, None))?;
+            self.host.random(&mut fresh).map_err(|error| ApiError::system(Class::OsError, error, None))?;
             self.random = fresh;
         }
         let rest = self.random.len().saturating_sub(8);
@@ -411,8 +409,7 @@ pub fn permit(vm: &mut Vm, call: Call, arguments: &[Value]) -> Result<(), Raised
         return Ok(());
     }
     let refusal = policy.refusal(call, &texts);
-    let given: Vec<Value> =
-        arguments.iter().copied().filter(|argument| !argument.is_unset()).collect();
+    let given: Vec<Value> = arguments.iter().copied().filter(|argument| !argument.is_unset()).collect();
     let shown = String::from_utf8_lossy(&super::show::repr_of_tuple(heap, &given)).into_owned();
     let message = refusal.message(&shown);
     api.refusals += 1;

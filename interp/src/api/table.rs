@@ -157,8 +157,7 @@ const SIZE: &[Parameter] = &[optional("size", Kind::Integer)];
 pub const TABLE: &[ApiCall] = &[
     // Miscellaneous.
     function("getruntime", &[], Call::GetRuntime, misc::getruntime),
-    function("randomfloat", &[], Call::RandomFloat, misc::randomfloat)
-        .charges(&[Charge::Rate(Rate::Random)]),
+    function("randomfloat", &[], Call::RandomFloat, misc::randomfloat).charges(&[Charge::Rate(Rate::Random)]),
     function("exitall", &[], Call::ExitAll, misc::exitall),
     function("getlock", &[], Call::GetLock, misc::getlock),
     function("get_thread_name", &[], Call::GetThreadName, misc::get_thread_name),
@@ -207,12 +206,7 @@ pub const TABLE: &[ApiCall] = &[
         timers::settimer,
     )
     .charges(&[Charge::Item(Count::Events)]),
-    function(
-        "canceltimer",
-        &[required("timerhandle", Kind::Timer)],
-        Call::CancelTimer,
-        timers::canceltimer,
-    ),
+    function("canceltimer", &[required("timerhandle", Kind::Timer)], Call::CancelTimer, timers::canceltimer),
     method(ApiLock, "acquire", &[optional("blocking", Kind::Flag)], timers::acquire),
     method(ApiLock, "release", &[], timers::release),
     // Network.

@@ -105,11 +105,9 @@ fn ended(vm: &mut Vm, thread: ThreadId, main: ThreadId) {
 fn killed(kill: Kill) -> Ending {
     match kill {
         Kill::ExitAll => Outcome::ExitAll,
-        Kill::Disk(full) => Outcome::LimitPassed {
-            resource: Resource::DiskUsed,
-            used: full.would_be,
-            limit: full.limit,
-        },
+        Kill::Disk(full) => {
+            Outcome::LimitPassed { resource: Resource::DiskUsed, used: full.would_be, limit: full.limit }
+        }
         Kill::BrokerLost => {
             Outcome::InternalError("the broker is gone or does not keep to the protocol".to_owned())
         }

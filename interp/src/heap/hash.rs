@@ -75,10 +75,9 @@ impl Heap {
                 Err(Unhashable::SetObject(name)) => {
                     Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
                 }
-                Err(Unhashable::Api(name)) => Err(self.raise(
-                    Builtin::AttributeError,
-                    &format!("emulated_{name} instance has no attribute '__hash__'"),
-                )),
+                // V1 says "socket" whatever the object is.
+                Err(Unhashable::Api) => Err(self
+                    .raise(Builtin::AttributeError, "emulated_socket instance has no attribute '__hash__'")),
                 Err(Unhashable::Depth) => {
                     Err(self.raise(Builtin::RuntimeError, "maximum recursion depth exceeded"))
                 }
@@ -153,12 +152,7 @@ impl Heap {
                     None => "object",
                 }));
             }
-            Value::Api(api) => {
-                return Err(Unhashable::Api(match super::BUILTINS.get(self.apis[api].class.index()) {
-                    Some((_, name, ..)) => name,
-                    None => "object",
-                }))
-            }
+            Value::Api(_) => return Err(Unhashable::Api),
             Value::Method(method) => {
                 let method = self.methods[method];
                 fold(self.hash_identity(method.function), self.hash_identity(method.object) | 1)
@@ -313,7 +307,7 @@ impl Heap {
 enum Unhashable {
     Type(&'static str),
     SetObject(&'static str),
-    Api(&'static str),
+    Api,
     Depth,
 }
 

@@ -150,7 +150,7 @@ pub fn scalar(heap: &Heap, out: &mut Vec<u8>, item: Value, mode: Mode) -> bool {
             let name = type_name(heap, item);
             out.extend_from_slice(format!("<{name} object at 0x{:x}>", identity(item)).as_bytes());
         }
-        Value::Api(api) => out.extend_from_slice(heap.bytes(heap.apis[api].label)),
+        Value::Api(_) => crate::api::show::push_repr(heap, item, out, usize::MAX, 0),
         _ => return false,
     }
     true

@@ -122,9 +122,7 @@ fn raise_refused(vm: &mut Vm, call: Call, bound: &Bound, failure: &Refused) -> N
                     };
                     match (argument, address) {
                         (Value::Unset, _) => Argument::Absent,
-                        (Value::Str(text), Some(address)) => {
-                            Argument::host(heap.bytes(*text), address)
-                        }
+                        (Value::Str(text), Some(address)) => Argument::host(heap.bytes(*text), address),
                         (other, _) => Argument::Text(show::text_of(heap, *other).into()),
                     }
                 })
@@ -393,16 +391,12 @@ fn listen(vm: &mut Vm, bound: &Bound, call: Call, kind: PortKind) -> NativeRetur
     let written = written(&vm.heap, bound.written(), &[0, 1]);
     let local = Local { text, port };
     let (request, then): (Request, crate::api::network::Then) = match kind {
-        PortKind::Connection => {
-            (Request::Listen { local, written }, |vm, all, answer| {
-                listening(vm, all, answer, Call::WaitForConn, PortKind::Connection)
-            })
-        }
-        PortKind::Message => {
-            (Request::Receive { local, written }, |vm, all, answer| {
-                listening(vm, all, answer, Call::RecvMess, PortKind::Message)
-            })
-        }
+        PortKind::Connection => (Request::Listen { local, written }, |vm, all, answer| {
+            listening(vm, all, answer, Call::WaitForConn, PortKind::Connection)
+        }),
+        PortKind::Message => (Request::Receive { local, written }, |vm, all, answer| {
+            listening(vm, all, answer, Call::RecvMess, PortKind::Message)
+        }),
     };
     let asked = ask(vm, request, &bound.all(), then);
     if asked.is_err() {

@@ -4,7 +4,7 @@ use super::{generous, printed, raised, run_on, script, under};
 use crate::host::fake::FakeHost;
 use crate::run::Order;
 use policies::channel::control::Outcome;
-use policies::{Resource, Call};
+use policies::{Call, Resource};
 
 #[test]
 fn writing_reading_and_iterating() {
@@ -94,7 +94,8 @@ print open('b', 'w') is None
     assert_eq!(
         ran.outcome,
         Outcome::UncaughtException(
-            "Exception (with type 'exceptions.Exception'): Resource 'filesopened' limit exceeded!!".to_owned()
+            "Exception (with type 'exceptions.Exception'): Resource 'filesopened' limit exceeded!!"
+                .to_owned()
         )
     );
     assert!(!ran.host().files.contains_key(&b"b"[..]));

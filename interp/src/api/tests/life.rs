@@ -18,10 +18,8 @@ if callfunc == 'initialize':
 else:
   print 'exit', mycontext['n'], getruntime()
 ";
-    let mut ran = run_on(
-        FakeHost::new(),
-        Order { arguments: vec![b"a".to_vec(), b"b c".to_vec()], ..order(text) },
-    );
+    let mut ran =
+        run_on(FakeHost::new(), Order { arguments: vec![b"a".to_vec(), b"b c".to_vec()], ..order(text) });
     assert_eq!(ran.outcome, Outcome::Finished);
     assert_eq!(
         ran.output(),
@@ -33,7 +31,9 @@ else:
 
 #[test]
 fn a_plain_script_has_no_events_and_no_names() {
-    let mut ran = script("print mycontext, _context is None\ndef f():\n  print 'never'\nsettimer(5, f, ())\nprint callfunc\n");
+    let mut ran = script(
+        "print mycontext, _context is None\ndef f():\n  print 'never'\nsettimer(5, f, ())\nprint callfunc\n",
+    );
     assert_eq!(ran.output(), "{} False\n");
     assert!(ran.error().contains("name 'callfunc' is not defined"), "{}", ran.error());
 }
@@ -64,7 +64,9 @@ print 'not reached', callfunc
     let mut ran = program(text);
     assert_eq!(
         ran.outcome,
-        Outcome::UncaughtException("Exception (with type 'exceptions.ValueError'): from the timer".to_owned())
+        Outcome::UncaughtException(
+            "Exception (with type 'exceptions.ValueError'): from the timer".to_owned()
+        )
     );
     assert_eq!(ran.output(), "");
     let error = ran.error();
@@ -77,7 +79,8 @@ print 'not reached', callfunc
 fn system_exit_is_silent_in_main_and_loud_elsewhere() {
     let mut ran = program("raise SystemExit\n");
     assert_eq!((ran.outcome.clone(), ran.error()), (Outcome::Finished, String::new()));
-    let mut ran = program("def f():\n  raise SystemExit\nif callfunc == 'initialize':\n  settimer(0, f, ())\n");
+    let mut ran =
+        program("def f():\n  raise SystemExit\nif callfunc == 'initialize':\n  settimer(0, f, ())\n");
     assert!(matches!(ran.outcome, Outcome::UncaughtException(_)), "{:?}", ran.outcome);
     assert!(ran.error().contains("SystemExit"), "{}", ran.error());
 }
@@ -258,8 +261,14 @@ print space.evaluate(second) is second, second['x'], result['x'], result['f'](),
     assert_eq!(printed(&text), "2 {'y': 1} False\nTrue 11 2 2 11\n");
     let cases = [
         ("VirtualNamespace('import os')", "Code failed safety check! Error: "),
-        ("VirtualNamespace('x = 1').evaluate({'__class__': 1})", "Provided context is not safe! Exception: Unsafe key: '__class__'"),
-        ("VirtualNamespace('x = 1').evaluate({1: 1})", "Provided context is not safe! Exception: 'SafeDict' keys must be of string type!"),
+        (
+            "VirtualNamespace('x = 1').evaluate({'__class__': 1})",
+            "Provided context is not safe! Exception: Unsafe key: '__class__'",
+        ),
+        (
+            "VirtualNamespace('x = 1').evaluate({1: 1})",
+            "Provided context is not safe! Exception: 'SafeDict' keys must be of string type!",
+        ),
         ("VirtualNamespace('sleep(1)').evaluate({})", "name 'sleep' is not defined"),
         ("VirtualNamespace('raise ValueError(5)').evaluate({})", "5"),
     ];
@@ -317,10 +326,10 @@ fn refused_programs_run_nothing() {
 #[test]
 fn the_header_is_printed_on_demand() {
     let text = "print 'x'\n";
-    let mut ran = run_on(
-        FakeHost::new(),
-        Order { execinfo: true, simple: true, ..order(text) },
-    );
+    let mut ran = run_on(FakeHost::new(), Order { execinfo: true, simple: true, ..order(text) });
     let line = "=".repeat(40);
-    assert_eq!(ran.output(), format!("{line}\nRunning program: test.repy\n(Simple execution mode)\n{line}\nx\n"));
+    assert_eq!(
+        ran.output(),
+        format!("{line}\nRunning program: test.repy\n(Simple execution mode)\n{line}\nx\n")
+    );
 }

@@ -33,7 +33,10 @@ fn each_call_is_charged_what_it_moves() {
         (Resource::FileRead, "f = open('data')\nf.read()\n"),
         (Resource::FileRead, "f = open('data')\nf.readlines()\n"),
         (Resource::FileRead, "f = open('data')\nwhile f.readline():\n  pass\n"),
-        (Resource::FileRead, "f = open('data')\ntry:\n  while True:\n    f.next()\nexcept StopIteration:\n  pass\n"),
+        (
+            Resource::FileRead,
+            "f = open('data')\ntry:\n  while True:\n    f.next()\nexcept StopIteration:\n  pass\n",
+        ),
         (Resource::LogRate, "for i in range(110):\n  print '012345678'\n"),
         (Resource::Random, "for i in range(1100):\n  randomfloat()\n"),
     ];

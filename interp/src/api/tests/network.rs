@@ -32,10 +32,8 @@ struct Broker {
 fn address_of(text: &[u8]) -> Result<Ipv4Addr, Failure> {
     match text {
         b"localhost" => Ok(Ipv4Addr::LOCALHOST),
-        _ => parse_literal(text).ok_or(Failure::Resolve {
-            code: -2,
-            text: "Name or service not known".to_owned(),
-        }),
+        _ => parse_literal(text)
+            .ok_or(Failure::Resolve { code: -2, text: "Name or service not known".to_owned() }),
     }
 }
 
@@ -65,13 +63,20 @@ impl Broker {
             let rights = [ControlMessage::ScmRights(&passed)];
             let rights = if passed.is_empty() { &[][..] } else { &rights[..] };
             let parts = [IoSlice::new(&bytes)];
-            if sendmsg::<UnixAddr>(self.channel.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None).is_err() {
+            if sendmsg::<UnixAddr>(self.channel.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None)
+                .is_err()
+            {
                 return;
             }
         }
     }
 
-    fn give(&mut self, socket: OwnedFd, local: (Ipv4Addr, u16), peer: Option<(Ipv4Addr, u16)>) -> (Reply, Option<OwnedFd>) {
+    fn give(
+        &mut self,
+        socket: OwnedFd,
+        local: (Ipv4Addr, u16),
+        peer: Option<(Ipv4Addr, u16)>,
+    ) -> (Reply, Option<OwnedFd>) {
         self.made += 1;
         let reply = Reply::Socket { socket: self.made, local, peer, loopback: true };
         self.kept.push((self.made, socket.try_clone().expect("a copy")));
@@ -115,9 +120,8 @@ impl Broker {
                     (Some((_, socket)), _) => socket.send_to(&payload, (address, port)),
                     (None, Some(local)) => UdpSocket::bind((address_of(&local.text)?, local.port))
                         .and_then(|socket| socket.send_to(&payload, (address, port))),
-                    (None, None) => {
-                        UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(&payload, (address, port)))
-                    }
+                    (None, None) => UdpSocket::bind("0.0.0.0:0")
+                        .and_then(|socket| socket.send_to(&payload, (address, port))),
                 };
                 let bytes = sent.map_err(|error| system(&error))? as u32;
                 plain(Reply::Sent { bytes, loopback: address.is_loopback() })
@@ -130,7 +134,9 @@ impl Broker {
                 let (own, peer) = (end(stream.local_addr()), end(stream.peer_addr()));
                 Ok(self.give(stream.into(), own, Some(peer)))
             }
-            Request::Locate { host } => plain(Reply::Located { token: 7, address: address_of(&host)?, loopback: true }),
+            Request::Locate { host } => {
+                plain(Reply::Located { token: 7, address: address_of(&host)?, loopback: true })
+            }
             Request::Lookup { name } => plain(Reply::HostEntry {
                 addresses: vec![address_of(&name)?],
                 name,
@@ -164,7 +170,8 @@ impl Net {
                 .expect("a pair of sockets");
         let vessel: OwnedFd = std::fs::File::open(&directory).expect("it was just made").into();
         let host = RealHost::with(vessel, None, Some(ours)).expect("a host");
-        let broker = Broker { channel: theirs, free_datagrams, kept: Vec::new(), datagrams: Vec::new(), made: 0 };
+        let broker =
+            Broker { channel: theirs, free_datagrams, kept: Vec::new(), datagrams: Vec::new(), made: 0 };
         Net { directory, host, broker: std::thread::spawn(move || broker.serve()) }
     }
 
@@ -362,17 +369,29 @@ except Exception, e:
 fn bad_ends_and_ungranted_ports() {
     let net = Net::new("ends", true);
     let cases = [
-        ("sendmess('127.0.0.1', 80, 'x', '127.0.0.1')", "Localip and localport must be specified simultaneously."),
+        (
+            "sendmess('127.0.0.1', 80, 'x', '127.0.0.1')",
+            "Localip and localport must be specified simultaneously.",
+        ),
         ("openconn('127.0.0.1', 80, localport=5)", "Localip and localport must be specified simultaneously."),
         ("waitforconn('', 80, say)", "Must specify a local IP address"),
         ("recvmess('0.0.0.0', 80, say)", "Must specify a local IP address"),
         ("sendmess('127.0.0.1', 0, 'x')", "Destination port number must be an integer, between 1 and 65535."),
         ("openconn('127.0.0.1', 65536)", "Destination port number must be an integer, between 1 and 65535."),
-        ("openconn('127.0.0.1', 10 ** 30)", "Destination port number must be an integer, between 1 and 65535."),
+        (
+            "openconn('127.0.0.1', 10 ** 30)",
+            "Destination port number must be an integer, between 1 and 65535.",
+        ),
         ("waitforconn('127.0.0.1', 0, say)", "Local port number must be an integer, between 1 and 65535."),
-        ("sendmess('127.0.0.1', 1, 'x', '127.0.0.1', -1)", "Local port number must be an integer, between 1 and 65535."),
+        (
+            "sendmess('127.0.0.1', 1, 'x', '127.0.0.1', -1)",
+            "Local port number must be an integer, between 1 and 65535.",
+        ),
         ("openconn('127.0.0.1', 80, timeout=0)", "Timeout parameter must be a numeric value greater than 0."),
-        ("openconn('127.0.0.1', 80, timeout=1e999 - 1e999)", "Timeout parameter must be a numeric value greater than 0."),
+        (
+            "openconn('127.0.0.1', 80, timeout=1e999 - 1e999)",
+            "Timeout parameter must be a numeric value greater than 0.",
+        ),
         ("waitforconn('127.0.0.1', 22222, say)", "Resource 'connport 22222' not allowed!!!"),
         ("recvmess('127.0.0.1', 22222, say)", "Resource 'messport 22222' not allowed!!!"),
         ("sendmess('127.0.0.1', 9, 'x', '127.0.0.1', 22222)", "Resource 'messport 22222' not allowed!!!"),
@@ -451,7 +470,8 @@ fn a_flood_of_connections_is_served_within_the_events_limit() {
             })
         })
         .collect();
-    let policy = super::generous().set(Resource::Events, 4.0).set(Resource::ConnPort, f64::from(port)).build();
+    let policy =
+        super::generous().set(Resource::Events, 4.0).set(Resource::ConnPort, f64::from(port)).build();
     let text = format!(
         "\
 mycontext['n'] = 0
