@@ -456,7 +456,10 @@ impl Function<'_> {
         span: crate::syntax::Span,
         inplace: bool,
     ) -> Done {
-        if let ExprKind::Int(i) = right.kind {
+        // `list *= 2` changes the list in place, which the short form does not say.
+        let short = !(inplace && operator == BinaryOperator::Multiply);
+        if let (ExprKind::Int(i), true) = (&right.kind, short) {
+            let i = *i;
             if let Some(op) = i32::try_from(i).ok().and_then(|i| binary_int_op(operator, d, a, i)) {
                 self.code.span = span;
                 self.code.emit(op);

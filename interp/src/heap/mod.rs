@@ -257,6 +257,7 @@ impl Heap {
                 Some(own) => own,
                 None => self.classes[base.class()].layout,
             };
+            self.retain(Value::Class(base.class()));
             (vec![base.class()], self.classes[base.class()].mro.clone(), layout)
         };
         let mut mro = vec![class];

@@ -408,6 +408,19 @@ fn slice_indices(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     value(vm.heap.new_tuple(&[Value::Int(start), Value::Int(stop), Value::Int(step)]))
 }
 
+fn slice_part(vm: &mut Vm, object: Value, part: fn(&crate::heap::SliceData) -> Value) -> Outcome<Value> {
+    let Value::Slice(slice) = object else { return Ok(Value::None) };
+    let part = part(&vm.heap.slices[slice]);
+    Ok(vm.heap.share(part))
+}
+
+/// Attributes of `slice`.
+pub const GETTERS: &[(Builtin, &str, crate::vm::native::Getter)] = &[
+    (Builtin::Slice, "start", |vm, object| slice_part(vm, object, |data| data.start)),
+    (Builtin::Slice, "stop", |vm, object| slice_part(vm, object, |data| data.stop)),
+    (Builtin::Slice, "step", |vm, object| slice_part(vm, object, |data| data.step)),
+];
+
 /// Methods of `slice`.
 pub const SLICE_METHODS: &[NativeDef] = &[NativeDef::method("indices", 1, 1, slice_indices)];
 

@@ -59,19 +59,25 @@ pub const METHODS: &[(Builtin, &[NativeDef])] = &[
 /// Attributes of built-in classes that are no methods.
 pub const GETTERS: &[(Builtin, &str, Getter)] = &concat_getters();
 
-const GETTER_COUNT: usize = numbers::GETTERS.len() + exceptions::GETTERS.len();
+/// The tables of the modules.
+const GETTER_TABLES: [&[(Builtin, &str, Getter)]; 3] =
+    [numbers::GETTERS, exceptions::GETTERS, lists::GETTERS];
+
+const GETTER_COUNT: usize = GETTER_TABLES[0].len() + GETTER_TABLES[1].len() + GETTER_TABLES[2].len();
 
 /// The tables of the modules as one.
 const fn concat_getters() -> [(Builtin, &'static str, Getter); GETTER_COUNT] {
     let mut all = [numbers::GETTERS[0]; GETTER_COUNT];
-    let mut at = 0;
-    while at < numbers::GETTERS.len() {
-        all[at] = numbers::GETTERS[at];
-        at += 1;
-    }
-    while at < GETTER_COUNT {
-        all[at] = exceptions::GETTERS[at - numbers::GETTERS.len()];
-        at += 1;
+    let (mut table, mut at, mut to) = (0, 0, 0);
+    while table < GETTER_TABLES.len() {
+        if at < GETTER_TABLES[table].len() {
+            all[to] = GETTER_TABLES[table][at];
+            at += 1;
+            to += 1;
+        } else {
+            table += 1;
+            at = 0;
+        }
     }
     all
 }

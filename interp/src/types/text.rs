@@ -379,12 +379,6 @@ impl Printer {
 
     fn open_set(&mut self, vm: &mut Vm, set: Value, name: &[u8]) -> Result<Step, Raised> {
         let again = [name, b"(...)"].concat();
-        let Value::Set(handle) = set else { return Ok(Step::Go) };
-        if vm.heap.sets[handle].table.is_empty() {
-            self.out.extend_from_slice(name);
-            self.out.extend_from_slice(b"()");
-            return Ok(Step::Go);
-        }
         let start = [name, b"(["].concat();
         self.open(vm, set, &start, Shape::Set, &again)
     }

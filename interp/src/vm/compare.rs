@@ -223,8 +223,7 @@ impl Vm {
                     small.iter().all(|entry| large.find(&self.heap, entry.hash, entry.key).is_some());
                 Ok(subset && (!strict || small.len() < large.len()))
             }
-            (Value::Set(_), _) | (_, Value::Set(_)) => self.type_error("can only compare to a set"),
-            (Value::Complex(_), _) | (_, Value::Complex(_)) => {
+            (Value::Complex(_), _) | (_, Value::Complex(_)) if self.heap.numbers_equal(a, b).is_some() => {
                 self.type_error("no ordering relation is defined for complex numbers")
             }
             _ => match self.heap.compare_numbers(a, b) {
@@ -266,7 +265,20 @@ impl Vm {
             (Value::Dict(_) | Value::SafeDict(_), Value::Dict(_) | Value::SafeDict(_)) => {
                 self.order_dicts(a, b, depth)
             }
-            (Value::Set(_), _) | (_, Value::Set(_)) => self.type_error("cannot compare sets using cmp()"),
+            (Value::Set(x), Value::Set(y)) if self.heap.sets[x].frozen == self.heap.sets[y].frozen => {
+                self.type_error("cannot compare sets using cmp()")
+            }
+            (Value::Set(_), Value::Set(_)) => {
+                if self.equal_at(a, b, depth)? {
+                    Ok(Ordering::Equal)
+                } else if self.ordered(CompareOperator::Less, a, b, depth)? {
+                    Ok(Ordering::Less)
+                } else if self.ordered(CompareOperator::Greater, a, b, depth)? {
+                    Ok(Ordering::Greater)
+                } else {
+                    Ok(self.order_unlike(a, b))
+                }
+            }
             (Value::Complex(_), _) | (_, Value::Complex(_)) if self.heap.numbers_equal(a, b).is_some() => {
                 if self.equal_at(a, b, depth)? {
                     return Ok(Ordering::Equal);

@@ -157,9 +157,7 @@ impl Vm {
         if left.is_unset() {
             return Err(self.unbound(code, a));
         }
-        // In place or not makes no difference for an int on the right, except for `list *= n`.
-        let inplace = a == d && matches!(left, Value::List(_));
-        let result = crate::types::binary(self, operator, inplace, left, Value::Int(i64::from(i)));
+        let result = crate::types::binary(self, operator, false, left, Value::Int(i64::from(i)));
         self.consume(regs, code.locals, a);
         self.finish_step(regs, d, result)
     }
