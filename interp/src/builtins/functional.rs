@@ -463,8 +463,8 @@ impl Resume for Sum {
             self.at += 1;
             let next = match (total, item) {
                 (Value::Int(a), Value::Int(b)) => a.checked_add(b).map(Value::Int),
-                (Value::Float(a), Value::Float(b)) => Some(Value::Float(a + b)),
-                (Value::Float(a), Value::Int(b)) => Some(Value::Float(a + b as f64)),
+                (Value::Float(a), Value::Float(b)) => Some(Value::float(a.get() + b.get())),
+                (Value::Float(a), Value::Int(b)) => Some(Value::float(a.get() + b as f64)),
                 _ => None,
             };
             if let Some(next) = next {

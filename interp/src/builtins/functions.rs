@@ -123,7 +123,7 @@ fn isinstance(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let item = args.positional[0];
     let message = "isinstance() arg 2 must be a class, type, or tuple of classes and types";
     let holds = any_class(vm, args.positional[1], message, &|vm, class| vm.heap.is_instance(item, class), 0)?;
-    value(Value::Bool(holds))
+    value(Value::bool(holds))
 }
 
 fn issubclass(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -133,7 +133,7 @@ fn issubclass(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     };
     let message = "issubclass() arg 2 must be a class or tuple of classes";
     let holds = any_class(vm, args.positional[1], message, &|vm, base| vm.heap.is_subclass(class, base), 0)?;
-    value(Value::Bool(holds))
+    value(Value::bool(holds))
 }
 
 /// A bound of `range`.

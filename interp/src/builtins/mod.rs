@@ -77,11 +77,11 @@ pub const CLASSES: &[Builtin] = &[
 /// Names that read as constants.
 pub const CONSTANTS: &[(&str, Value)] = &[
     ("None", Value::None),
-    ("True", Value::Bool(true)),
-    ("False", Value::Bool(false)),
+    ("True", Value::bool(true)),
+    ("False", Value::bool(false)),
     ("NotImplemented", Value::NotImplemented),
     ("Ellipsis", Value::Ellipsis),
-    ("__debug__", Value::Bool(true)),
+    ("__debug__", Value::bool(true)),
 ];
 
 /// Names that read as empty strings.

@@ -86,7 +86,7 @@ impl Function<'_> {
             ExprKind::Name(symbol) => self.load_name(*symbol, d)?,
             ExprKind::Int(value) => self.load_int(*value, d),
             ExprKind::Float(value) => {
-                let k = self.code.constant(ConstantKey::Float(value.to_bits()), || Value::Float(*value));
+                let k = self.code.constant(ConstantKey::Float(value.to_bits()), || Value::float(*value));
                 self.code.emit(Op::Constant { d, k });
             }
             ExprKind::Str(bytes) => {

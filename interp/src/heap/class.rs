@@ -110,7 +110,7 @@ impl Builtin {
     /// The class.
     #[inline(always)]
     pub const fn class(self) -> Class {
-        Class(self as u32)
+        Class(self as u64)
     }
 
     /// Its name.

@@ -91,9 +91,9 @@ impl Heap {
         }
         Ok(match value {
             Value::Int(i) => self.hash_int(i),
-            Value::Bool(b) => self.hash_int(i64::from(b)),
+            Value::Bool(b) => self.hash_int(i64::from(b.get())),
             Value::Str(text) => self.hash_str(text),
-            Value::Float(x) => self.hash_float(x),
+            Value::Float(x) => self.hash_float(x.get()),
             Value::Long(long) => {
                 let long = &self.longs[long];
                 match i64::try_from(&long.value) {
@@ -159,7 +159,7 @@ impl Heap {
             }
             Value::BoundNative(method) => {
                 let method = self.bound_natives[method];
-                fold(u64::from(method.native.0) ^ ODD, self.hash_identity(method.object) | 1)
+                fold(method.native.0 ^ ODD, self.hash_identity(method.object) | 1)
             }
             _ => self.hash_identity(value),
         })
@@ -169,7 +169,7 @@ impl Heap {
         match value.counted() {
             Some((kind, index)) => self.hash_int(i64::from(index) | ((kind as i64) << 40)),
             None => match value {
-                Value::Native(native) => self.hash_int(i64::from(native.0) | (1 << 50)),
+                Value::Native(native) => self.hash_int((native.0 as i64) | (1 << 50)),
                 Value::None => self.hash_int(1 << 51),
                 Value::Ellipsis => self.hash_int(1 << 52),
                 _ => self.hash_int(1 << 53),
@@ -242,7 +242,7 @@ impl Heap {
                 let data = self.complexes[complex];
                 Some((data.real, data.imag))
             }
-            Value::Float(x) => Some((x, 0.0)),
+            Value::Float(x) => Some((x.get(), 0.0)),
             Value::Long(long) => Some((self.longs[long].value.to_f64().value(), 0.0)),
             _ => value.as_int().map(|i| (i as f64, 0.0)),
         }
@@ -256,9 +256,9 @@ impl Heap {
             return Some(Some(x.cmp(&y)));
         }
         match (a, b) {
-            (Value::Float(x), Value::Float(y)) => Some(x.partial_cmp(&y)),
-            (Value::Float(x), _) => Some(self.compare_to_float(b, x)?.map(Ordering::reverse)),
-            (_, Value::Float(y)) => self.compare_to_float(a, y),
+            (Value::Float(x), Value::Float(y)) => Some(x.get().partial_cmp(&y.get())),
+            (Value::Float(x), _) => Some(self.compare_to_float(b, x.get())?.map(Ordering::reverse)),
+            (_, Value::Float(y)) => self.compare_to_float(a, y.get()),
             (Value::Long(x), Value::Long(y)) => Some(Some(self.longs[x].value.cmp(&self.longs[y].value))),
             (Value::Long(x), _) => {
                 let y = b.as_int()?;

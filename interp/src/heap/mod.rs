@@ -52,7 +52,7 @@ pub use value::*;
 
 /// A row of the native table, see [`crate::vm::native`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct NativeId(pub u32);
+pub struct NativeId(pub u64);
 
 /// An exception has been raised and waits in the heap ([`Heap::take_raised`]).
 #[derive(Debug)]
@@ -210,13 +210,13 @@ macro_rules! new_slot {
             Some(index) => {
                 $heap.$field.slots[index as usize] = data;
                 $heap.counts[Kind::$kind as usize][index as usize] = 1;
-                index
+                u64::from(index)
             }
             None => {
                 let index = $heap.$field.slots.len() as u32;
                 $heap.$field.slots.push(data);
                 $heap.counts[Kind::$kind as usize].push(1);
-                index
+                u64::from(index)
             }
         }
     }};
@@ -244,7 +244,7 @@ impl Heap {
         let name = self.intern(name.as_bytes());
         self.retain(Value::Str(name));
         let root_shape = self.shapes.new_root();
-        let class = Class(self.classes.slots.len() as u32);
+        let class = Class(self.classes.slots.len() as u64);
         let (bases, order, layout) = if class == Builtin::Object.class() {
             (Vec::new(), Vec::new(), Builtin::Object)
         } else {
@@ -449,7 +449,7 @@ impl Heap {
                     // It lives on until its __del__ has been called.
                     self.instances.slots[at].finalized = true;
                     self.counts[Kind::Instance as usize][at] = 1;
-                    self.finalizers.push(Value::Instance(Instance(index)));
+                    self.finalizers.push(Value::Instance(Instance(u64::from(index))));
                     return;
                 }
                 let data = &self.instances.slots[at];
@@ -1164,7 +1164,7 @@ impl Heap {
         Value::SafeDict(SafeDict(new_slot!(self, SafeDict, safe_dicts, SafeDictData { dict })))
     }
 
-    fn allocate_class(&mut self, data: ClassData) -> u32 {
+    fn allocate_class(&mut self, data: ClassData) -> u64 {
         new_slot!(self, Class, classes, data)
     }
 }

@@ -8,6 +8,33 @@
 
 use std::fmt;
 
+// Every payload is one 64-bit integer on purpose: then the compiler passes and
+// copies a value as a pair of registers instead of a block of memory.
+
+/// The payload of [`Value::Float`].
+#[derive(Clone, Copy)]
+pub struct Real(u64);
+
+impl Real {
+    /// The float.
+    #[inline(always)]
+    pub const fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+/// The payload of [`Value::Bool`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Truth(u64);
+
+impl Truth {
+    /// The truth.
+    #[inline(always)]
+    pub const fn get(self) -> bool {
+        self.0 != 0
+    }
+}
+
 /// Number of rows of the count table: a power of two above the number of
 /// counted kinds, so that indexing by kind needs no bounds check.
 pub const KIND_ROWS: usize = 32;
@@ -17,7 +44,7 @@ macro_rules! handles {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-            pub struct $name(pub(crate) u32);
+            pub struct $name(pub(crate) u64);
 
             impl $name {
                 /// Position in the arena of the kind.
@@ -46,12 +73,12 @@ macro_rules! handles {
             NotImplemented,
             /// `Ellipsis`
             Ellipsis,
-            /// `True` and `False`
-            Bool(bool),
+            /// `True` and `False`; made by [`Value::bool`].
+            Bool(Truth),
             /// An `int`: 64 bits, as CPython 2.7 on these machines.
             Int(i64),
-            /// A `float`
-            Float(f64),
+            /// A `float`; made by [`Value::float`].
+            Float(Real),
             /// A built-in function or method, an entry of the native table.
             Native(super::NativeId),
             $($(#[$doc])* $name($name),)*
@@ -62,7 +89,7 @@ macro_rules! handles {
             #[inline(always)]
             pub fn counted(self) -> Option<(Kind, u32)> {
                 match self {
-                    $(Value::$name(handle) => Some((Kind::$name, handle.0)),)*
+                    $(Value::$name(handle) => Some((Kind::$name, handle.0 as u32)),)*
                     _ => None,
                 }
             }
@@ -71,7 +98,7 @@ macro_rules! handles {
             #[inline(always)]
             pub(crate) fn from_counted(kind: Kind, index: u32) -> Value {
                 match kind {
-                    $(Kind::$name => Value::$name($name(index)),)*
+                    $(Kind::$name => Value::$name($name(u64::from(index))),)*
                 }
             }
         }
@@ -123,6 +150,18 @@ handles! {
 }
 
 impl Value {
+    /// A `float`.
+    #[inline(always)]
+    pub const fn float(value: f64) -> Value {
+        Value::Float(Real(value.to_bits()))
+    }
+
+    /// `True` or `False`.
+    #[inline(always)]
+    pub const fn bool(value: bool) -> Value {
+        Value::Bool(Truth(value as u64))
+    }
+
     /// Whether the value is a counted handle.
     #[inline(always)]
     pub fn is_counted(self) -> bool {
@@ -147,7 +186,7 @@ impl Value {
     pub fn same(self, other: Value) -> bool {
         match (self, other) {
             (Value::Int(a), Value::Int(b)) => a == b,
-            (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            (Value::Float(a), Value::Float(b)) => a.0 == b.0,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Native(a), Value::Native(b)) => a == b,
             (Value::None, Value::None)
@@ -166,7 +205,7 @@ impl Value {
     pub fn as_int(self) -> Option<i64> {
         match self {
             Value::Int(i) => Some(i),
-            Value::Bool(b) => Some(i64::from(b)),
+            Value::Bool(b) => Some(i64::from(b.get())),
             _ => None,
         }
     }
@@ -179,9 +218,9 @@ impl fmt::Debug for Value {
             Value::None => out.write_str("None"),
             Value::NotImplemented => out.write_str("NotImplemented"),
             Value::Ellipsis => out.write_str("Ellipsis"),
-            Value::Bool(b) => write!(out, "Bool({b})"),
+            Value::Bool(b) => write!(out, "Bool({})", b.get()),
             Value::Int(i) => write!(out, "Int({i})"),
-            Value::Float(x) => write!(out, "Float({x})"),
+            Value::Float(x) => write!(out, "Float({})", x.get()),
             Value::Native(n) => write!(out, "Native({})", n.0),
             other => match other.counted() {
                 Some((kind, index)) => write!(out, "{kind:?}#{index}"),

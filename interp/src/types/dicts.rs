@@ -72,7 +72,7 @@ fn get(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn has_key(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let dict = this(vm, &args)?;
     let found = vm.heap.dict_get(dict, args.positional[1])?;
-    value(Value::Bool(found.is_some()))
+    value(Value::bool(found.is_some()))
 }
 
 fn listed(vm: &mut Vm, args: &Args<'_>, mode: IterMode) -> NativeReturn {

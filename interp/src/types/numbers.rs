@@ -159,8 +159,8 @@ pub fn construct_bool(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     at_most(vm, class, "bool", &args, 1)?;
     only_keywords(vm, &args, &["x"])?;
     match given.first().copied().or_else(|| keyword(vm, &args, "x")) {
-        Some(item) => value(Value::Bool(hook::truth(vm, item)?)),
-        None => value(Value::Bool(false)),
+        Some(item) => value(Value::bool(hook::truth(vm, item)?)),
+        None => value(Value::bool(false)),
     }
 }
 
@@ -191,7 +191,7 @@ pub fn construct_float(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             },
         },
     };
-    finish(vm, class, Value::Float(result))
+    finish(vm, class, Value::float(result))
 }
 
 /// `complex(…)`
@@ -268,7 +268,7 @@ fn bit_length(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 /// The object itself, as the plain number it wraps.
 fn itself(vm: &mut Vm, object: Value) -> Outcome<Value> {
     Ok(match unwrap(&vm.heap, object) {
-        Value::Bool(b) => Value::Int(i64::from(b)),
+        Value::Bool(b) => Value::Int(i64::from(b.get())),
         plain => vm.heap.share(plain),
     })
 }
@@ -283,8 +283,8 @@ fn conjugate(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn is_integer(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     match args.get(0).and_then(|object| number(&vm.heap, object)) {
-        Some(Number::Float(x)) => value(Value::Bool(x.is_finite() && x.fract() == 0.0)),
-        _ => value(Value::Bool(false)),
+        Some(Number::Float(x)) => value(Value::bool(x.is_finite() && x.fract() == 0.0)),
+        _ => value(Value::bool(false)),
     }
 }
 
@@ -322,7 +322,7 @@ fn fromhex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         return fail(vm, Builtin::TypeError, "expected string or Unicode object");
     };
     let parsed = float::from_hex(vm.heap.bytes(text));
-    value(Value::Float(lift(vm, parsed)?))
+    value(Value::float(lift(vm, parsed)?))
 }
 
 fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -363,15 +363,15 @@ pub const COMPLEX_METHODS: &[NativeDef] = &[
 
 fn real_of(vm: &mut Vm, object: Value) -> Outcome<Value> {
     match number(&vm.heap, object) {
-        Some(Number::Complex(c)) => Ok(Value::Float(c.real)),
+        Some(Number::Complex(c)) => Ok(Value::float(c.real)),
         _ => itself(vm, object),
     }
 }
 
 fn imag_of(vm: &mut Vm, object: Value) -> Outcome<Value> {
     Ok(match number(&vm.heap, object) {
-        Some(Number::Complex(c)) => Value::Float(c.imag),
-        Some(Number::Float(_)) => Value::Float(0.0),
+        Some(Number::Complex(c)) => Value::float(c.imag),
+        Some(Number::Float(_)) => Value::float(0.0),
         Some(Number::Long(_)) => vm.heap.new_long(IBig::ZERO),
         _ => Value::Int(0),
     })
@@ -408,14 +408,14 @@ pub fn absolute(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             Some(result) => value(Value::Int(result)),
             None => value(vm.heap.new_long(-IBig::from(i))),
         },
-        Some(Number::Float(x)) => value(Value::Float(x.abs())),
+        Some(Number::Float(x)) => value(Value::float(x.abs())),
         Some(Number::Long(handle)) => {
             let magnitude = vm.heap.longs[handle].value.clone().into_parts().1;
             value(vm.heap.new_long(IBig::from(magnitude)))
         }
         Some(Number::Complex(c)) => {
             let result = complex::absolute(c);
-            value(Value::Float(lift(vm, result)?))
+            value(Value::float(lift(vm, result)?))
         }
         None if is_old_instance(vm, item) => no_method(vm, item, "__abs__"),
         None => {
@@ -470,5 +470,5 @@ pub fn round(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         },
     };
     let result: Result<f64, Fault> = float::round(x, digits);
-    value(Value::Float(lift(vm, result)?))
+    value(Value::float(lift(vm, result)?))
 }

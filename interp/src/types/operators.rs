@@ -193,10 +193,11 @@ fn arithmetic(
     match (x, y) {
         (Number::Int(a), Number::Int(b)) => {
             if let (Value::Bool(p), Value::Bool(q)) = operands {
+                let (p, q) = (p.get(), q.get());
                 match operator {
-                    Op::And => return value(Value::Bool(p & q)),
-                    Op::Or => return value(Value::Bool(p | q)),
-                    Op::Xor => return value(Value::Bool(p ^ q)),
+                    Op::And => return value(Value::bool(p & q)),
+                    Op::Or => return value(Value::bool(p | q)),
+                    Op::Xor => return value(Value::bool(p ^ q)),
                     _ => {}
                 }
             }
@@ -271,7 +272,7 @@ fn float_operator(vm: &mut Vm, operator: Op, a: f64, b: f64) -> NativeReturn {
         Op::Modulo => float::modulo(a, b),
         _ => float::power(a, b),
     };
-    value(Value::Float(lift(vm, result)?))
+    value(Value::float(lift(vm, result)?))
 }
 
 /// Two small integers: overflow goes over to longs.
@@ -300,7 +301,7 @@ fn small(vm: &mut Vm, operator: Op, a: i64, b: i64) -> NativeReturn {
         Op::Power => {
             if b < 0 {
                 let result = float::power(a as f64, b as f64);
-                return value(Value::Float(lift(vm, result)?));
+                return value(Value::float(lift(vm, result)?));
             }
             match u32::try_from(b).ok().and_then(|exponent| a.checked_pow(exponent)) {
                 Some(result) => value(Value::Int(result)),
@@ -474,7 +475,7 @@ pub fn unary(vm: &mut Vm, operator: UnaryOperator, operand: Value) -> NativeRetu
             Some(negated) => value(Value::Int(negated)),
             None => value(vm.heap.new_long(-IBig::from(i))),
         },
-        (UnaryOperator::Negate, Some(Number::Float(x))) => value(Value::Float(-x)),
+        (UnaryOperator::Negate, Some(Number::Float(x))) => value(Value::float(-x)),
         (UnaryOperator::Negate, Some(Number::Complex(c))) => value(vm.heap.new_complex(-c.real, -c.imag)),
         (UnaryOperator::Negate, Some(Number::Long(long))) => {
             let negated = -&vm.heap.longs[long].value;
@@ -519,7 +520,7 @@ pub fn div_mod(vm: &mut Vm, left: Value, right: Value) -> NativeReturn {
             let (a, b) = (to_float(vm, x)?, to_float(vm, y)?);
             let result = float::div_mod(a, b);
             let (quotient, remainder) = lift(vm, result)?;
-            value(vm.heap.new_tuple(&[Value::Float(quotient), Value::Float(remainder)]))
+            value(vm.heap.new_tuple(&[Value::float(quotient), Value::float(remainder)]))
         }
         (Number::Int(a), Number::Int(b)) if a != i64::MIN || b != -1 => {
             let result = long::small_div_mod(a, b);

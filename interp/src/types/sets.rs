@@ -264,7 +264,7 @@ fn compared(vm: &mut Vm, args: &Args<'_>, test: fn(&mut Vm, Set, Set) -> Outcome
     let other = as_set(vm, args.positional[1], true)?;
     let outcome = test(vm, set, other);
     vm.heap.release(Value::Set(other));
-    value(Value::Bool(outcome?))
+    value(Value::bool(outcome?))
 }
 
 fn issubset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {

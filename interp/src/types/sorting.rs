@@ -59,7 +59,9 @@ fn sort_simple(vm: &mut Vm, items: &mut Vec<Value>) -> Outcome<()> {
         Kind::Ints => items.sort_by_key(|item| item.as_int().unwrap_or(0)),
         Kind::Floats => {
             items.sort_by(|a, b| match (a, b) {
-                (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal),
+                (Value::Float(a), Value::Float(b)) => {
+                    a.get().partial_cmp(&b.get()).unwrap_or(std::cmp::Ordering::Equal)
+                }
                 _ => std::cmp::Ordering::Equal,
             });
         }
@@ -94,7 +96,7 @@ fn kind(items: &[Value]) -> Kind {
         Kind::Ints
     } else if items.iter().all(|item| matches!(item, Value::Str(_))) {
         Kind::Strings
-    } else if items.iter().all(|item| matches!(item, Value::Float(x) if !x.is_nan())) {
+    } else if items.iter().all(|item| matches!(item, Value::Float(x) if !x.get().is_nan())) {
         Kind::Floats
     } else {
         Kind::Mixed
@@ -366,7 +368,7 @@ impl Merge {
 fn precedes(vm: &mut Vm, kind: Kind, a: Value, b: Value) -> Outcome<bool> {
     match (kind, a, b) {
         (Kind::Ints, Value::Int(a), Value::Int(b)) => Ok(a < b),
-        (Kind::Floats, Value::Float(a), Value::Float(b)) => Ok(a < b),
+        (Kind::Floats, Value::Float(a), Value::Float(b)) => Ok(a.get() < b.get()),
         (Kind::Strings, Value::Str(a), Value::Str(b)) => Ok(vm.heap.bytes(a) < vm.heap.bytes(b)),
         _ => hook::less(vm, a, b),
     }

@@ -67,7 +67,7 @@ fn title(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn tested(vm: &mut Vm, args: Args<'_>, test: fn(&[u8]) -> bool) -> NativeReturn {
     let this = this(vm, &args)?;
-    value(Value::Bool(test(vm.heap.bytes(this))))
+    value(Value::bool(test(vm.heap.bytes(this))))
 }
 
 fn isalnum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -180,11 +180,11 @@ fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> Nat
             let candidate = vm.heap.bytes(candidate);
             let holds = if at_end { part.ends_with(candidate) } else { part.starts_with(candidate) };
             if holds && from <= length {
-                return value(Value::Bool(true));
+                return value(Value::bool(true));
             }
         }
     }
-    value(Value::Bool(false))
+    value(Value::bool(false))
 }
 
 fn startswith(vm: &mut Vm, args: Args<'_>) -> NativeReturn {

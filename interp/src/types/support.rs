@@ -102,8 +102,8 @@ pub enum Number {
 pub fn number(heap: &Heap, value: Value) -> Option<Number> {
     Some(match unwrap(heap, value) {
         Value::Int(i) => Number::Int(i),
-        Value::Bool(b) => Number::Int(i64::from(b)),
-        Value::Float(x) => Number::Float(x),
+        Value::Bool(b) => Number::Int(i64::from(b.get())),
+        Value::Float(x) => Number::Float(x.get()),
         Value::Long(long) => Number::Long(long),
         Value::Complex(complex) => {
             let data = heap.complexes[complex];

@@ -95,9 +95,9 @@ pub fn identity(item: Value) -> i64 {
         Some((kind, index)) => 0x7f00_0000_0000 + ((kind as i64) << 33) + (i64::from(index) << 4),
         None => match item {
             Value::Int(i) => 0x10_0000 + (i.rotate_left(5) & (i64::MAX >> 1)),
-            Value::Float(x) => 0x20_0000 + ((x.to_bits().rotate_left(9) >> 2) as i64),
-            Value::Native(native) => 0x30_0000 + (i64::from(native.0) << 4),
-            Value::Bool(b) => 0x40_0000 + (i64::from(b) << 4),
+            Value::Float(x) => 0x20_0000 + ((x.get().to_bits().rotate_left(9) >> 2) as i64),
+            Value::Native(native) => 0x30_0000 + ((native.0 as i64) << 4),
+            Value::Bool(b) => 0x40_0000 + (i64::from(b.get()) << 4),
             Value::NotImplemented => 0x40_0020,
             Value::Ellipsis => 0x40_0030,
             _ => 0x40_0040,
@@ -111,11 +111,11 @@ pub fn scalar(heap: &Heap, out: &mut Vec<u8>, item: Value, mode: Mode) -> bool {
         Value::Unset | Value::None => out.extend_from_slice(b"None"),
         Value::NotImplemented => out.extend_from_slice(b"NotImplemented"),
         Value::Ellipsis => out.extend_from_slice(b"Ellipsis"),
-        Value::Bool(b) => out.extend_from_slice(if b { b"True" } else { b"False" }),
+        Value::Bool(b) => out.extend_from_slice(if b.get() { b"True" } else { b"False" }),
         Value::Int(i) => out.extend_from_slice(decimal(i, &mut [0; 20])),
         Value::Float(x) => match mode {
-            Mode::Repr => out.extend(float::repr(x)),
-            Mode::Str => out.extend(float::to_str(x)),
+            Mode::Repr => out.extend(float::repr(x.get())),
+            Mode::Str => out.extend(float::to_str(x.get())),
         },
         Value::Str(text) => match mode {
             Mode::Repr => strrepr::push_repr(out, heap.bytes(text)),

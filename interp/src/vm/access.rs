@@ -21,7 +21,7 @@ impl Vm {
     pub fn as_index(&self, value: Value) -> Option<i64> {
         match value {
             Value::Int(i) => Some(i),
-            Value::Bool(b) => Some(i64::from(b)),
+            Value::Bool(b) => Some(i64::from(b.get())),
             Value::Long(long) => Some(match i64::try_from(&self.heap.longs[long].value) {
                 Ok(i) => i,
                 Err(_) if self.heap.longs[long].value < dashu_int::IBig::ZERO => i64::MIN,

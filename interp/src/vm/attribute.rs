@@ -362,7 +362,7 @@ impl Vm {
                         key,
                         epoch: self.heap.class_epoch,
                         slot: position as u32,
-                        class: owner.0,
+                        class: owner.0 as u32,
                     });
                     Ok(Callee::WithObject(self.heap.share(value)))
                 }
@@ -433,5 +433,5 @@ impl Vm {
 /// The cache key of a value without shape: counted down from the top.
 #[inline(always)]
 pub(crate) fn class_key(class: Class) -> u32 {
-    u32::MAX - 1 - class.0
+    u32::MAX - 1 - class.0 as u32
 }

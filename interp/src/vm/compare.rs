@@ -11,12 +11,12 @@ impl Vm {
     #[inline]
     pub fn truth(&self, value: Value) -> bool {
         match value {
-            Value::Bool(b) => b,
+            Value::Bool(b) => b.get(),
             Value::None => false,
             Value::Int(i) => i != 0,
             Value::Str(text) => !self.heap.bytes(text).is_empty(),
             Value::List(list) => !self.heap.list(list).is_empty(),
-            Value::Float(x) => x != 0.0,
+            Value::Float(x) => x.get() != 0.0,
             other => self.truth_slow(other),
         }
     }
@@ -129,7 +129,7 @@ impl Vm {
                     && self.same_or_equal(x.step, y.step, depth + 1)?)
             }
             // NaN is not even equal to itself.
-            (Value::Float(x), Value::Float(y)) => Ok(x == y),
+            (Value::Float(x), Value::Float(y)) => Ok(x.get() == y.get()),
             _ => Ok(self.heap.keys_equal(a, b)),
         }
     }

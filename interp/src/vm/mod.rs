@@ -178,7 +178,7 @@ impl Vm {
     pub fn define(&mut self, row: &NativeDef) -> NativeId {
         self.natives.push(*row);
         self.native_owners.push(None);
-        NativeId(self.natives.len() as u32 - 1)
+        NativeId(self.natives.len() as u64 - 1)
     }
 
     /// The row of a native.

@@ -383,20 +383,20 @@ impl Vm {
                             }
                         }
                         (Value::Float(x), Value::Float(y)) => {
-                            if let Some(z) = $float(x, y) {
-                                put!($d, Value::Float(z));
+                            if let Some(z) = $float(x.get(), y.get()) {
+                                put!($d, Value::float(z));
                                 continue;
                             }
                         }
                         (Value::Float(x), Value::Int(y)) => {
-                            if let Some(z) = $float(x, y as f64) {
-                                put!($d, Value::Float(z));
+                            if let Some(z) = $float(x.get(), y as f64) {
+                                put!($d, Value::float(z));
                                 continue;
                             }
                         }
                         (Value::Int(x), Value::Float(y)) => {
-                            if let Some(z) = $float(x as f64, y) {
-                                put!($d, Value::Float(z));
+                            if let Some(z) = $float(x as f64, y.get()) {
+                                put!($d, Value::float(z));
                                 continue;
                             }
                         }
@@ -437,7 +437,7 @@ impl Vm {
                             }
                         }
                         Value::Float(x) => {
-                            put!($d, Value::Float($float(x, f64::from($i))));
+                            put!($d, Value::float($float(x.get(), f64::from($i))));
                             continue;
                         }
                         _ => {}
@@ -449,7 +449,7 @@ impl Vm {
                 ($operator:ident, $a:expr, $b:expr, $to:expr, $wanted:expr, $int:expr, $float:expr) => {{
                     let holds = match (reg!($a), reg!($b)) {
                         (Value::Int(x), Value::Int(y)) => $int(&x, &y),
-                        (Value::Float(x), Value::Float(y)) => $float(&x, &y),
+                        (Value::Float(x), Value::Float(y)) => $float(&x.get(), &y.get()),
                         _ => attempt!(self.compare_slow(regs, code, CompareOperator::$operator, $a, $b)),
                     };
                     if holds == $wanted {
@@ -461,7 +461,7 @@ impl Vm {
                 ($operator:ident, $a:expr, $i:expr, $to:expr, $wanted:expr, $int:expr, $float:expr) => {{
                     let holds = match reg!($a) {
                         Value::Int(x) => $int(&x, &i64::from($i)),
-                        Value::Float(x) => $float(&x, &f64::from($i)),
+                        Value::Float(x) => $float(&x.get(), &f64::from($i)),
                         _ => {
                             let right = Value::Int(i64::from($i));
                             attempt!(self.compare_const_slow(
@@ -742,7 +742,7 @@ impl Vm {
                             (UnaryOperator::Negate, Value::Int(x)) if x != i64::MIN => {
                                 put!(d, Value::Int(-x));
                             }
-                            (UnaryOperator::Negate, Value::Float(x)) => put!(d, Value::Float(-x)),
+                            (UnaryOperator::Negate, Value::Float(x)) => put!(d, Value::float(-x.get())),
                             (UnaryOperator::Invert, Value::Int(x)) => put!(d, Value::Int(!x)),
                             _ => step!(d, self.unary_slow(regs, code, operator, d, a)),
                         }
@@ -754,7 +754,7 @@ impl Vm {
                         }
                         let truth = self.truth(value);
                         self.consume(regs, locals, a);
-                        put!(d, Value::Bool(!truth));
+                        put!(d, Value::bool(!truth));
                     }
 
                     Op::Compare { d, a, b, operator } => {
@@ -772,7 +772,7 @@ impl Vm {
                             }
                             _ => attempt!(self.compare_slow(regs, code, operator, a, b)),
                         };
-                        put!(d, Value::Bool(holds));
+                        put!(d, Value::bool(holds));
                     }
                     Op::JumpLess { a, b, to } => branch!(Less, a, b, to, true, i64::lt, f64::lt),
                     Op::JumpLessEqual { a, b, to } => branch!(LessEqual, a, b, to, true, i64::le, f64::le),
@@ -897,7 +897,7 @@ impl Vm {
                     Op::JumpTrue { a, to } => {
                         let value = reg!(a);
                         let truth = match value {
-                            Value::Bool(b) => b,
+                            Value::Bool(b) => b.get(),
                             Value::Int(i) => i != 0,
                             Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             other => {
@@ -913,7 +913,7 @@ impl Vm {
                     Op::JumpFalse { a, to } => {
                         let value = reg!(a);
                         let truth = match value {
-                            Value::Bool(b) => b,
+                            Value::Bool(b) => b.get(),
                             Value::Int(i) => i != 0,
                             Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             other => {
@@ -1015,7 +1015,7 @@ impl Vm {
                         };
                         if let Some(cache) = Vm::cached(site, key) {
                             if cache.epoch == self.heap.class_epoch && key != u32::MAX {
-                                let owner = &self.heap.classes[Class(cache.class)];
+                                let owner = &self.heap.classes[Class(u64::from(cache.class))];
                                 let value = owner.attributes.value(cache.slot as usize);
                                 if let Value::Function(_) | Value::Native(_) = value {
                                     self.heap.retain(value);
@@ -1671,7 +1671,7 @@ impl Vm {
                     },
                     Op::SoftSpace { d, f, set } => {
                         let due = attempt!(self.swap_softspace(reg!(f), set));
-                        put!(d, Value::Bool(due));
+                        put!(d, Value::bool(due));
                     }
                     Op::SoftSpaceAfter { f, a } => {
                         if let Value::Str(text) = reg!(a) {
