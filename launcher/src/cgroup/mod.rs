@@ -13,7 +13,7 @@ mod v1;
 mod v2;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -158,7 +158,7 @@ impl Group {
     /// The step that failed, with its path; nothing is left.
     pub fn create(site: &Site, limits: &GroupLimits, broker: bool) -> Result<Group, Missing> {
         let own = name::Name::of_this_process().map_err(|error| Missing::new(error.to_string()))?;
-        let mut builder = Builder { name: own.text(), guarded: Vec::new(), directories: Vec::new() };
+        let mut builder = Builder { own, name: own.text(), guarded: Vec::new(), directories: Vec::new() };
         let made = match site {
             Site::V2(site) => v2::create(site, limits, broker, &mut builder).map(Kind::V2),
             Site::V1(site) => v1::create(site, limits, &mut builder).map(Kind::V1),
@@ -276,6 +276,7 @@ fn remove_all(directories: &[PathBuf]) {
 
 /// A group in the making.
 struct Builder {
+    own: name::Name,
     name: String,
     guarded: Vec<Guarded>,
     directories: Vec<PathBuf>,
@@ -366,6 +367,13 @@ fn value_of(text: &str, key: &str) -> u64 {
         .find(|(name, _)| *name == key)
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0)
+}
+
+/// A small file of the kernel as text, in as few reads as it takes.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut content = Vec::with_capacity(8 << 10);
+    File::open(path)?.read_to_end(&mut content)?;
+    String::from_utf8(content).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Opens a statistics file of a group if this kernel has it.

@@ -1,9 +1,10 @@
 //! Where the control group hierarchies are mounted and which group this process
 //! is in, from /proc/self/mountinfo and /proc/self/cgroup.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::read_text;
 
 /// A mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Hierarchy {
 /// # Errors
 /// /proc is not mounted or cannot be read.
 pub fn read() -> io::Result<Vec<Hierarchy>> {
-    Ok(parse(&fs::read_to_string("/proc/self/mountinfo")?, &fs::read_to_string("/proc/self/cgroup")?))
+    Ok(parse(&read_text(Path::new("/proc/self/mountinfo"))?, &read_text(Path::new("/proc/self/cgroup"))?))
 }
 
 fn parse(mountinfo: &str, cgroup: &str) -> Vec<Hierarchy> {

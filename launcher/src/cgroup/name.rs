@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::read_text;
+
 /// What every group of a run begins with.
 const PREFIX: &str = "repy-";
 
@@ -50,17 +52,16 @@ impl Name {
 }
 
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read_text(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
     // The command's name may hold blanks and parentheses.
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// Removes groups in `parent` whose launcher has died. Only empty groups can be
 /// removed at all, so nothing that runs is ever touched; groups named in
-/// another process namespace are left alone.
-pub fn sweep(parent: &Path) {
+/// another process namespace than `own` are left alone.
+pub fn sweep(parent: &Path, own: Name) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    let Ok(own) = Name::of_this_process() else { return };
     for entry in entries.flatten() {
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str().and_then(Name::parse) else { continue };
@@ -104,7 +105,7 @@ mod tests {
         fs::create_dir(scratch.path().join(dead.text()).join("program")).unwrap();
         fs::create_dir(scratch.path().join(format!("{}-broker", dead.text()))).unwrap();
         fs::create_dir(scratch.path().join("repy-something")).unwrap();
-        sweep(scratch.path());
+        sweep(scratch.path(), own);
         let mut left: Vec<String> = fs::read_dir(scratch.path())
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())

@@ -88,7 +88,7 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     // Controllers mounted together share one directory.
     parents.dedup();
     for parent in &parents {
-        name::sweep(parent);
+        name::sweep(parent, builder.own);
     }
     let mut made: Vec<(&Path, PathBuf)> = Vec::new();
     for parent in parents {

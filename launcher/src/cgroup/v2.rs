@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
-use super::{about, name, number_of, scope, statistic, text_of, value_of, write};
+use super::{about, name, number_of, read_text, scope, statistic, text_of, value_of, write};
 use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
 use crate::plan::limits::GroupLimits;
@@ -58,6 +58,14 @@ impl Site {
         let Some(hierarchy) = hierarchies.iter().find(|h| h.controllers.is_none()) else {
             return Err(Missing::new("no control group hierarchy is mounted".to_owned()));
         };
+        // The common case of a hybrid host, and cheap to see: the controllers are
+        // all with version 1.
+        if !hands_all(&hierarchy.mount, "cgroup.controllers") {
+            return Err(Missing::new(format!(
+                "the cgroup v2 hierarchy at {} lacks cpu, memory or pids",
+                hierarchy.mount.display()
+            )));
+        }
         let mut path = hierarchy.own.clone();
         loop {
             let is_mount = path == hierarchy.mount;
@@ -68,34 +76,38 @@ impl Site {
                 break;
             }
         }
-        let has = look(&hierarchy.mount, true).has_controllers;
-        let reason = if has {
-            format!(
-                "no group from {} upwards is delegated to this user with cpu, memory and pids",
-                hierarchy.own.display()
-            )
-        } else {
-            format!("the cgroup v2 hierarchy at {} lacks cpu, memory or pids", hierarchy.mount.display())
-        };
-        Err(Missing { scope_possible: has && scope::possible(), ..Missing::new(reason) })
+        let reason = format!(
+            "no group from {} upwards is delegated to this user with cpu, memory and pids",
+            hierarchy.own.display()
+        );
+        Err(Missing { scope_possible: scope::possible(), ..Missing::new(reason) })
     }
 }
 
+/// Whether a file of controllers in the group names all that are needed.
+fn hands_all(path: &Path, file: &str) -> bool {
+    let text = read_text(&path.join(file)).unwrap_or_default();
+    NEEDED.iter().all(|needed| text.split_whitespace().any(|word| word == *needed))
+}
+
 fn look(path: &Path, is_mount: bool) -> Look {
-    let words = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
-    let all = |text: &str| NEEDED.iter().all(|needed| text.split_whitespace().any(|word| word == *needed));
     let may = |file: &str| access(&path.join(file), AccessFlags::W_OK).is_ok();
-    // The root of the whole hierarchy has no cgroup.type; that of a container's view has.
-    let is_mount = is_mount && !path.join("cgroup.type").exists();
-    Look {
+    let mut look = Look {
         writable: access(path, AccessFlags::W_OK).is_ok()
             && may("cgroup.procs")
             && may("cgroup.subtree_control"),
-        has_controllers: all(&words("cgroup.controllers")),
-        hands_out: all(&words("cgroup.subtree_control")),
-        processes: words("cgroup.procs").lines().count(),
-        is_mount,
+        has_controllers: hands_all(path, "cgroup.controllers"),
+        ..Look::default()
+    };
+    if look.writable && look.has_controllers {
+        look.hands_out = hands_all(path, "cgroup.subtree_control");
+        // The root of the whole hierarchy has no cgroup.type; that of a container's view has.
+        look.is_mount = is_mount && !path.join("cgroup.type").exists();
+        if !look.hands_out && !look.is_mount {
+            look.processes = read_text(&path.join("cgroup.procs")).unwrap_or_default().lines().count();
+        }
     }
+    look
 }
 
 /// What has to be done to use a group, if it can be used.
@@ -135,7 +147,7 @@ pub(super) fn create(
     broker: bool,
     builder: &mut Builder,
 ) -> io::Result<Files> {
-    name::sweep(&site.parent);
+    name::sweep(&site.parent, builder.own);
     if site.step == Step::MoveAside {
         // Stays until the launcher has gone: the scope that holds it is then
         // empty and its owner (systemd) removes it.
