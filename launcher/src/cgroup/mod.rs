@@ -29,6 +29,16 @@ const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
 /// process out of the group.
 const REMOVAL: Duration = Duration::from_millis(200);
 
+/// Removes empty groups at `site` that launchers left which were killed; says
+/// which. A start does the same by itself.
+pub fn sweep(site: &Site) -> Vec<PathBuf> {
+    let Ok(own) = name::Name::of_this_process() else { return Vec::new() };
+    match site {
+        Site::V2(site) => name::sweep(&site.parent, own),
+        Site::V1(site) => site.parents().flat_map(|(_, parent)| name::sweep(parent, own)).collect(),
+    }
+}
+
 /// Why no control group can be had here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::read_text;
 
@@ -59,9 +59,10 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// Removes groups in `parent` whose launcher has died. Only empty groups can be
 /// removed at all, so nothing that runs is ever touched; groups named in
-/// another process namespace than `own` are left alone.
-pub fn sweep(parent: &Path, own: Name) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+/// another process namespace than `own` are left alone. Returns what it removed.
+pub fn sweep(parent: &Path, own: Name) -> Vec<PathBuf> {
+    let mut removed = Vec::new();
+    let Ok(entries) = fs::read_dir(parent) else { return removed };
     for entry in entries.flatten() {
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str().and_then(Name::parse) else { continue };
@@ -74,8 +75,11 @@ pub fn sweep(parent: &Path, own: Name) {
             let _ = fs::remove_dir(path.join(inner));
         }
         // Still populated or already gone: left as it is.
-        let _ = fs::remove_dir(path);
+        if fs::remove_dir(&path).is_ok() {
+            removed.push(path);
+        }
     }
+    removed
 }
 
 #[cfg(test)]
@@ -105,7 +109,7 @@ mod tests {
         fs::create_dir(scratch.path().join(dead.text()).join("program")).unwrap();
         fs::create_dir(scratch.path().join(format!("{}-broker", dead.text()))).unwrap();
         fs::create_dir(scratch.path().join("repy-something")).unwrap();
-        sweep(scratch.path(), own);
+        assert_eq!(sweep(scratch.path(), own).len(), 2);
         let mut left: Vec<String> = fs::read_dir(scratch.path())
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())

@@ -45,7 +45,45 @@ pub enum Other {
         #[arg(required = true, value_name = "POLICY")]
         files: Vec<PathBuf>,
     },
+    /// Say what holds each line of a policy here, or answer a question about it
+    Explain {
+        /// The restrictions file
+        #[arg(value_name = "POLICY")]
+        policy: PathBuf,
+        /// A question such as 'bind udp 12345' or 'open NAME w'
+        #[arg(value_name = "QUESTION")]
+        question: Option<String>,
+        /// The vessel of the run that is explained
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        vessel: PathBuf,
+        /// As if this layer were given up (may be repeated)
+        #[arg(long, value_name = "LAYER", action = ArgAction::Append, value_parser = PossibleValuesParser::new(Layer::ALL.map(Layer::name)))]
+        without: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what this host offers, and the remedy for each gap: exit 0, or 4 if a layer is missing
+    Doctor {
+        /// The vessel of later runs
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        vessel: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Only remove control groups left by launchers that were killed
+        #[arg(long)]
+        sweep: bool,
+    },
 }
+
+/// The layers of these names; clap has checked that there are no others.
+pub fn layers(names: &[String]) -> Layers {
+    names.iter().filter_map(|name| Layer::from_name(name)).collect()
+}
+
+/// Accepted connections open at once, unless `--max-accepted` says otherwise.
+pub const MAX_ACCEPTED: u32 = 1024;
 
 #[derive(Clone, Debug, Args)]
 struct RunLine {
@@ -89,7 +127,7 @@ struct RunLine {
     #[arg(long)]
     nootherips: bool,
     /// Accepted connections open at once before listeners pause
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = MAX_ACCEPTED, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_accepted: u32,
     /// Run the text once as a plain script, without events
     #[arg(long)]
@@ -236,7 +274,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
         vessel: line.vessel,
         interp: line.interp,
         report: line.report,
-        without: line.without.iter().filter_map(|name| Layer::from_name(name)).collect(),
+        without: layers(&line.without),
         wall: line.wall,
         logfile: line.logfile,
         stop: line.stop,
@@ -402,6 +440,11 @@ mod tests {
         assert!(
             matches!(asked("repy-launch check a b"), Ok(Asked::Other(Other::Check { files })) if files.len() == 2)
         );
+        assert!(matches!(
+            asked("repy-launch explain p --json open"),
+            Ok(Asked::Other(Other::Explain { question: Some(_), json: true, .. }))
+        ));
+        assert!(matches!(asked("repy-launch doctor"), Ok(Asked::Other(Other::Doctor { sweep: false, .. }))));
         // A program of that name has a path.
         assert_eq!(run("repy-launch --policy p check").program, "check");
         assert_eq!(asked("repy-launch --help").unwrap_err().exit_code(), 0);

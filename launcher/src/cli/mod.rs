@@ -4,6 +4,7 @@ pub mod arguments;
 mod check;
 mod failure;
 mod input;
+mod inspect;
 mod prepare;
 mod run;
 mod servicelog;
@@ -46,7 +47,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
     fail_in_order();
     match arguments::parse(words) {
         Ok(Asked::Run(options)) => run::run(&options, &clock),
-        Ok(Asked::Other(Other::Check { files })) => check::check(&files),
+        Ok(Asked::Other(other)) => do_other(&other),
         Err(error) => {
             // Help and version go to standard output and are no errors.
             let _ = error.print();
@@ -56,6 +57,17 @@ pub fn main(words: Vec<OsString>) -> u8 {
                 Ending::Done.code()
             }
         }
+    }
+}
+
+fn do_other(other: &Other) -> u8 {
+    match other {
+        Other::Check { files } => check::check(files),
+        Other::Explain { policy, question, vessel, without, json } => {
+            inspect::explain(policy, question.as_deref(), vessel, arguments::layers(without), *json)
+        }
+        Other::Doctor { sweep: true, .. } => inspect::sweep(),
+        Other::Doctor { vessel, json, .. } => inspect::doctor(vessel, *json),
     }
 }
 
