@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+pub mod broker;
 pub mod cgroup;
 pub mod cli;
 pub mod doctor;

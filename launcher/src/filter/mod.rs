@@ -22,6 +22,27 @@ pub fn interpreter(plan: &FilterPlan) -> Result<BpfProgram, Box<dyn std::error::
     Ok(compile::compile(&rules)?)
 }
 
+/// The filter of the broker, as text.
+pub const BROKER: &str = include_str!("broker.policy");
+
+/// Compiles the broker's filter.
+///
+/// # Errors
+/// As [`interpreter`].
+pub fn broker() -> Result<BpfProgram, Box<dyn std::error::Error>> {
+    Ok(compile::compile(&broker_rules()?)?)
+}
+
+/// The lines of the broker's filter.
+///
+/// # Errors
+/// As [`interpreter`].
+pub fn broker_rules() -> Result<Vec<parse::Rule<'static>>, parse::ParseError> {
+    // The broker has neither of the descriptors that a run pins.
+    let none = u64::from(u32::MAX);
+    parse::parse(BROKER, parse::Pins { vessel: none, exec: none }, |_| true)
+}
+
 /// The lines of the interpreter's filter that hold for one run.
 ///
 /// # Errors

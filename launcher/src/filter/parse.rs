@@ -219,9 +219,13 @@ const ARCH_SET_FS: u64 = 0x1002;
 
 /// The constants of the kernel's headers that policy files may name.
 const CONSTANTS: &[(&str, u64)] = &[
+    ("AF_INET", libc::AF_INET as u64),
     ("ARCH_SET_FS", ARCH_SET_FS),
     ("AT_EMPTY_PATH", libc::AT_EMPTY_PATH as u64),
     ("AT_SYMLINK_NOFOLLOW", libc::AT_SYMLINK_NOFOLLOW as u64),
+    ("CLONE_PIDFD", libc::CLONE_PIDFD as u64),
+    ("F_DUPFD_CLOEXEC", libc::F_DUPFD_CLOEXEC as u64),
+    ("F_GETFD", libc::F_GETFD as u64),
     ("MSG_FASTOPEN", libc::MSG_FASTOPEN as u64),
     ("O_ACCMODE", libc::O_ACCMODE as u64),
     ("O_CLOEXEC", libc::O_CLOEXEC as u64),
@@ -232,6 +236,19 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("O_NONBLOCK", libc::O_NONBLOCK as u64),
     ("O_RDONLY", libc::O_RDONLY as u64),
     ("PROT_EXEC", libc::PROT_EXEC as u64),
+    ("PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG as u64),
+    ("P_PIDFD", libc::P_PIDFD as u64),
+    ("SIGCHLD", libc::SIGCHLD as u64),
+    ("SIGKILL", libc::SIGKILL as u64),
+    ("SOCK_CLOEXEC", libc::SOCK_CLOEXEC as u64),
+    ("SOCK_DGRAM", libc::SOCK_DGRAM as u64),
+    ("SOCK_NONBLOCK", libc::SOCK_NONBLOCK as u64),
+    ("SOCK_STREAM", libc::SOCK_STREAM as u64),
+    ("SOL_SOCKET", libc::SOL_SOCKET as u64),
+    ("SO_ERROR", libc::SO_ERROR as u64),
+    ("SO_RCVBUF", libc::SO_RCVBUF as u64),
+    ("SO_REUSEADDR", libc::SO_REUSEADDR as u64),
+    ("SO_SNDBUF", libc::SO_SNDBUF as u64),
 ];
 
 #[cfg(test)]

@@ -70,9 +70,9 @@ pub fn fill_standard() -> Sys<()> {
 /// # Errors
 /// EBADF where `number` lies beyond the limit of open files.
 pub fn place(source: BorrowedFd<'_>, number: RawFd) -> Sys<()> {
-    // SAFETY: dup3 takes integers; `number` lies in 0-6, below FIRST_FREE,
-    // where the launcher owns nothing but standard streams, and the child uses
-    // none of those again.
+    // SAFETY: dup3 takes integers; `number` lies below FIRST_FREE, where the
+    // launcher owns nothing but standard streams, and the child uses none of
+    // those again.
     check_int(unsafe { libc::dup3(source.as_raw_fd(), number, 0) }).map(drop)
 }
 
@@ -105,6 +105,42 @@ pub fn close_from_on_exec(first: u32) -> Sys<()> {
     // SAFETY: takes integers; changes flags of this process's descriptors only.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
         .map(drop)
+}
+
+/// Closes every descriptor but those of `kept`. For a child that goes on
+/// without exec: what its copy of the memory owns at other numbers must never
+/// be dropped, so it ends by [`super::process::exit_now`] alone.
+///
+/// # Errors
+/// None that a kernel from 5.15 gives.
+pub fn close_all_but(mut kept: Vec<RawFd>) -> Sys<()> {
+    let close = |first: u32, last: u32| {
+        if first > last {
+            return Ok(());
+        }
+        // SAFETY: takes integers. The owners of the closed numbers are never
+        // used or dropped again: see above.
+        check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) }).map(drop)
+    };
+    kept.sort_unstable();
+    let mut first = 0;
+    for number in kept {
+        let number = u32::try_from(number).map_err(|_| Errno(libc::EBADF))?;
+        if number > 0 {
+            close(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close(first, u32::MAX)
+}
+
+/// Takes over the descriptor that the caller has just put at `number` with
+/// [`place`]. For the child only.
+pub fn take_over(number: RawFd) -> OwnedFd {
+    // SAFETY: only numbers below FIRST_FREE are placed, which nothing of the
+    // launcher owns (its own descriptors are moved above), and the caller takes
+    // each once, right after placing it.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// Opens a path for handling only (`O_PATH`), or for reading as a directory:

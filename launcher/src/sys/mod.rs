@@ -10,6 +10,7 @@ pub mod landlock;
 pub mod mount;
 pub mod pidfd;
 pub mod process;
+pub mod random;
 pub mod shared;
 
 /// A result whose error is the kernel's error number.

@@ -61,6 +61,33 @@ const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 /// `CLONE_INTO_CGROUP` (kernel 5.7).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Forks with `clone`, whose flags a system call filter can look at, and gives
+/// the parent a descriptor of the child. The child gets a copy of the memory.
+///
+/// # Errors
+/// EAGAIN or ENOMEM where a limit is reached.
+pub fn fork() -> Sys<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: no CLONE_VM and no new stack: the child runs on a copy of this
+    // very stack, as after fork(2), with one thread as here. The third argument
+    // is where CLONE_PIDFD stores the descriptor, and `pidfd` outlives the call.
+    let pid = check(unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            (libc::CLONE_PIDFD | libc::SIGCHLD) as libc::c_ulong,
+            0usize,
+            std::ptr::from_mut(&mut pidfd),
+            0usize,
+            0usize,
+        )
+    })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel has stored a fresh descriptor, close-on-exec.
+    Ok(Cloned::Parent { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) }, pid: pid as i32 })
+}
+
 /// A descriptor of this process, which its children can poll to see it end.
 ///
 /// # Errors
@@ -112,6 +139,14 @@ fn prctl(option: libc::c_int, second: u64, third: u64) -> Sys<libc::c_int> {
 /// None that a kernel from 5.15 gives.
 pub fn die_with_parent() -> Sys<()> {
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map(drop)
+}
+
+/// No process of the same user may look into this one's memory.
+///
+/// # Errors
+/// None that a kernel from 5.15 gives.
+pub fn hide_memory() -> Sys<()> {
+    prctl(libc::PR_SET_DUMPABLE, 0, 0).map(drop)
 }
 
 /// No new privileges by exec, for ever.
