@@ -266,7 +266,7 @@ fn confine(settings: &Settings, mut prepared: Prepared, judge: Judge) -> Result<
             descriptor::write_all(tasks.as_fd(), b"0")?;
         }
         step = 1;
-        process::leave_session();
+        process::leave_inheritance();
         give_up_capabilities(&prepared, &mut step)?;
         process::hide_memory()?;
         step = 3;
