@@ -167,7 +167,7 @@ fn key_argument(vm: &mut Vm, args: Args<'_>) -> Outcome<(Dict, Value)> {
 fn has_key(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (dict, key) = key_argument(vm, args)?;
     let found = vm.heap.dict_get(dict, key)?.is_some();
-    value(Value::Bool(found))
+    value(Value::bool(found))
 }
 
 fn get(vm: &mut Vm, args: Args<'_>) -> NativeReturn {

@@ -16,7 +16,7 @@ const DEEPEST: usize = 20;
 pub fn text_of(heap: &Heap, value: Value) -> Vec<u8> {
     match value {
         Value::Str(text) => heap.bytes(text).to_vec(),
-        Value::Float(number) => float::to_str(number),
+        Value::Float(number) => float::to_str(number.get()),
         Value::Long(number) => {
             let mut text = long::repr(&heap.longs[number].value);
             text.pop_if(|last| *last == b'L');
@@ -89,10 +89,10 @@ pub fn push_repr(heap: &Heap, value: Value, out: &mut Vec<u8>, limit: usize, dep
         Value::None => out.extend_from_slice(b"None"),
         Value::NotImplemented => out.extend_from_slice(b"NotImplemented"),
         Value::Ellipsis => out.extend_from_slice(b"Ellipsis"),
-        Value::Bool(true) => out.extend_from_slice(b"True"),
-        Value::Bool(false) => out.extend_from_slice(b"False"),
+        Value::Bool(truth) if truth.get() => out.extend_from_slice(b"True"),
+        Value::Bool(_) => out.extend_from_slice(b"False"),
         Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::Float(number) => out.extend_from_slice(&float::repr(number)),
+        Value::Float(number) => out.extend_from_slice(&float::repr(number.get())),
         Value::Long(number) => {
             let number = &heap.longs[number].value;
             // A number beyond this would take long to write out.

@@ -101,7 +101,7 @@ pub struct Api {
     /// Threads in the line of `fileread` within a `for` over a file.
     pub(super) line_waiters: std::collections::HashSet<ThreadId>,
     /// The rows of API functions among the natives.
-    pub(super) functions: std::ops::Range<u32>,
+    pub(super) functions: std::ops::Range<u64>,
     handles: u64,
     threads_named: u64,
     locks_made: u64,

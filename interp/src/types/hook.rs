@@ -45,7 +45,7 @@ pub fn compare(vm: &mut Vm, a: Value, b: Value) -> Outcome<Ordering> {
 pub fn less(vm: &mut Vm, a: Value, b: Value) -> Outcome<bool> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => Ok(a < b),
-        (Value::Float(a), Value::Float(b)) => Ok(a < b),
+        (Value::Float(a), Value::Float(b)) => Ok(a.get() < b.get()),
         (Value::Str(a), Value::Str(b)) => Ok(vm.heap.bytes(a) < vm.heap.bytes(b)),
         _ => vm.compare(CompareOperator::Less, a, b),
     }

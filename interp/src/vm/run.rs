@@ -480,9 +480,9 @@ impl Vm {
             }
 
             loop {
-                let op = ops[pc];
+                let at = pc;
                 pc += 1;
-                match op {
+                match ops[at] {
                     Op::Copy { d, a } => {
                         let value = reg!(a);
                         if value.is_unset() {
@@ -1339,7 +1339,7 @@ impl Vm {
                     }
 
                     Op::Call { .. } | Op::CallMethod { .. } => {
-                        let (d, t, count) = match op {
+                        let (d, t, count) = match ops[at] {
                             Op::CallMethod { d, t, count } => {
                                 if reg!(t + 1).is_unset() {
                                     // No object: the arguments move down by one.
@@ -1403,7 +1403,7 @@ impl Vm {
                                 // The object of a method found in its own class needs no check
                                 // unless it is an instance; one taken from a class does.
                                 let direct = !method
-                                    || (matches!(op, Op::CallMethod { .. })
+                                    || (matches!(ops[at], Op::CallMethod { .. })
                                         && self.is_own_method(native, reg!(first)));
                                 if fits && direct {
                                     let args =
@@ -1430,7 +1430,7 @@ impl Vm {
                         break 'frame Exit::Call { d, t, count };
                     }
                     Op::CallKeywords { d, t, count, k } | Op::CallSpread { d, t, count, k, .. } => {
-                        let extra = match op {
+                        let extra = match ops[at] {
                             Op::CallSpread { extra, .. } => extra,
                             _ => 0,
                         };

@@ -16,7 +16,7 @@ pub fn getruntime(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     permit(vm, Call::GetRuntime, bound.written())?;
     let (api, _) = Api::of(vm);
     let elapsed = api.host.now().saturating_sub(api.origin);
-    value(Value::Float(elapsed as f64 / 1e9))
+    value(Value::float(elapsed as f64 / 1e9))
 }
 
 /// `randomfloat()`
@@ -28,7 +28,7 @@ pub fn randomfloat(vm: &mut Vm, bound: &Bound) -> NativeReturn {
             // 53 bits, as the original: every result is a multiple of 2**-53.
             Ok(bits) => {
                 let number = (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64);
-                pay(vm, Rate::Random, 1, Value::Float(number))
+                pay(vm, Rate::Random, 1, Value::float(number))
             }
             Err(error) => Err(raise(vm, &error)),
         }

@@ -14,7 +14,7 @@ use crate::heap::{Heap, Value};
 pub(super) fn number(heap: &Heap, value: Value) -> f64 {
     match value {
         Value::Int(number) => number as f64,
-        Value::Float(number) => number,
+        Value::Float(number) => number.get(),
         Value::Long(number) => heap.longs[number].value.to_f64().value(),
         _ => 0.0,
     }

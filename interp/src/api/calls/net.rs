@@ -480,20 +480,20 @@ fn replace(vm: &mut Vm, index: usize, function: Value) -> NativeReturn {
 
 /// `stopcomm(commhandle)`
 pub fn stopcomm(vm: &mut Vm, bound: &Bound) -> NativeReturn {
-    let Value::Api(handle) = bound.get(0) else { return value(Value::Bool(false)) };
+    let Value::Api(handle) = bound.get(0) else { return value(Value::bool(false)) };
     let (api, heap) = Api::of(vm);
     let id = heap.apis[handle].id;
-    let Some(comm) = api.network.comms.get(&id).copied() else { return value(Value::Bool(false)) };
+    let Some(comm) = api.network.comms.get(&id).copied() else { return value(Value::bool(false)) };
     permit(vm, Call::StopComm, bound.written())?;
     match comm {
         Comm::Connection(id) => {
             let closed = close_connection(vm, id);
-            value(Value::Bool(closed))
+            value(Value::bool(closed))
         }
         Comm::Listener(index) => {
-            let Some(number) = stop_listener(vm, index) else { return value(Value::Bool(false)) };
+            let Some(number) = stop_listener(vm, index) else { return value(Value::bool(false)) };
             // It returns when the port can be bound again.
-            ask(vm, Request::Close { socket: number }, &[], |_, _, _| value(Value::Bool(true)))
+            ask(vm, Request::Close { socket: number }, &[], |_, _, _| value(Value::bool(true)))
         }
     }
 }
@@ -702,7 +702,7 @@ pub fn close(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     permit(vm, Call::SocketClose, bound.written())?;
     let id = bound.object_id(&vm.heap);
     let closed = close_connection(vm, id);
-    value(Value::Bool(closed))
+    value(Value::bool(closed))
 }
 
 /// `socket.willblock()`
@@ -717,6 +717,6 @@ pub fn willblock(vm: &mut Vm, bound: &Bound) -> NativeReturn {
         Err(error) => return Err(raise(vm, &ApiError::system(Class::SocketError, error, None))),
     };
     let send_blocks = !api.host.readiness(socket).is_ok_and(|(_, writable)| writable);
-    let both = [Value::Bool(receive_blocks), Value::Bool(send_blocks)];
+    let both = [Value::bool(receive_blocks), Value::bool(send_blocks)];
     value(vm.heap.new_tuple(&both))
 }

@@ -38,16 +38,16 @@ pub fn settimer(vm: &mut Vm, bound: &Bound) -> NativeReturn {
 pub fn canceltimer(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     permit(vm, Call::CancelTimer, bound.written())?;
     let (api, heap) = Api::of(vm);
-    let Value::Api(handle) = bound.get(0) else { return value(Value::Bool(false)) };
+    let Value::Api(handle) = bound.get(0) else { return value(Value::bool(false)) };
     let key = Key::from_bits(heap.apis[handle].id);
-    let Some(Due::Timer { .. }) = api.deadlines.get(key) else { return value(Value::Bool(false)) };
+    let Some(Due::Timer { .. }) = api.deadlines.get(key) else { return value(Value::bool(false)) };
     if let Some(Due::Timer { function, arguments, .. }) = api.deadlines.cancel(key) {
         heap.release(function);
         heap.release(arguments);
         api.timers = api.timers.saturating_sub(1);
         api.give_back_event();
     }
-    value(Value::Bool(true))
+    value(Value::bool(true))
 }
 
 /// `lock.acquire(blocking=1)`
@@ -56,15 +56,15 @@ pub fn acquire(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     let (api, heap) = Api::of(vm);
     let lock = bound.object_id(heap);
     if api.locks.try_acquire(lock) {
-        return value(Value::Bool(true));
+        return value(Value::bool(true));
     }
     let blocking = match bound.get(0) {
         Value::Unset => true,
-        Value::Bool(blocking) => blocking,
+        Value::Bool(blocking) => blocking.get(),
         other => integer(heap, other) != Some(0),
     };
     if !blocking {
-        return value(Value::Bool(false));
+        return value(Value::bool(false));
     }
     api.locks.wait(lock, thread);
     // The line must not vanish with the last name of the lock.
@@ -95,7 +95,7 @@ pub fn release(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     let (api, heap) = Api::of(vm);
     let lock = bound.object_id(heap);
     match api.locks.release(lock) {
-        Ok(Some(next)) => wake(vm, next, Value::Bool(true)),
+        Ok(Some(next)) => wake(vm, next, Value::bool(true)),
         Ok(None) => {}
         Err(NotHeld) => return Err(raise(vm, &ApiError::new(Class::ThreadError, NotHeld::TEXT))),
     }
