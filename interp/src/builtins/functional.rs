@@ -75,7 +75,6 @@ pub fn map(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     else {
         return fail(vm, Builtin::TypeError, "map() requires at least two args");
     };
-    let several = iterables.len() > 1;
     let mut sources = Vec::with_capacity(iterables.len());
     for (at, &iterable) in iterables.iter().enumerate() {
         match Source::new(vm, iterable) {
@@ -83,7 +82,7 @@ pub fn map(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             Err(raised) => {
                 sources.into_iter().for_each(|source| source.release(vm));
                 let exception = vm.heap.peek_raised(&raised);
-                if several && vm.heap.is_instance(exception, Builtin::TypeError.class()) {
+                if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
                     let text = format!("argument {} to map() must support iteration", at + 2);
                     return fail(vm, Builtin::TypeError, text);
                 }

@@ -150,7 +150,15 @@ fn range_bound(vm: &mut Vm, item: Value, which: &str) -> Outcome<IBig> {
 fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let given = args.positional;
     unpack(vm, "range", given.len(), 1, 3)?;
-    let small: Option<Vec<i64>> = given.iter().map(|item| item.as_int()).collect();
+    // As soon as one bound is too large for a machine word, all items are longs.
+    let small: Option<Vec<i64>> = given
+        .iter()
+        .map(|item| match crate::types::support::number(&vm.heap, *item) {
+            Some(crate::types::support::Number::Long(long)) => i64::try_from(&vm.heap.longs[long].value).ok(),
+            Some(crate::types::support::Number::Int(small)) => Some(small),
+            _ => None,
+        })
+        .collect();
     if let Some(small) = small {
         let (start, stop, step) = match small[..] {
             [stop] => (0, stop, 1),
@@ -191,7 +199,7 @@ fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let mut items = Vec::with_capacity(length);
     let mut next = start;
     for _ in 0..length {
-        items.push(vm.heap.new_integer(next.clone()));
+        items.push(vm.heap.new_long(next.clone()));
         next += &step;
     }
     value(vm.heap.new_list(items))

@@ -69,6 +69,8 @@ impl Heap {
             Value::Str(text) => Ok(self.hash_str(text)),
             _ => match self.hash_slow(value, 0) {
                 Ok(hash) => Ok(hash),
+                // A slice says less than the others.
+                Err(Unhashable::Type("slice")) => Err(self.raise(Builtin::TypeError, "unhashable type")),
                 Err(Unhashable::Type(name)) => {
                     Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
                 }

@@ -271,6 +271,24 @@ pub fn construct(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     finish(vm, class, Value::Dict(dict))
 }
 
+/// `iterator.next()`
+fn next(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    let mut iteration = vm.iterate(args.get(0).unwrap_or(Value::None))?;
+    let item = vm.next(&mut iteration);
+    let item = match item {
+        Ok(Some(item)) => {
+            vm.finish(iteration);
+            item
+        }
+        Ok(None) => return Err(vm.heap.raise_bare(Builtin::StopIteration)),
+        Err(raised) => return Err(raised),
+    };
+    value(item)
+}
+
+/// Methods of iterators over dicts.
+pub const ITERATOR_METHODS: &[NativeDef] = &[NativeDef::method("next", 0, 0, next)];
+
 /// Methods of `dict`.
 pub const METHODS: &[NativeDef] = &[
     NativeDef::method("clear", 0, 0, clear),

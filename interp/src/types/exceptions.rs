@@ -65,7 +65,7 @@ pub fn str_parts(vm: &mut Vm, instance: Instance) -> Outcome<StrParts> {
             return Ok(StrParts::Text(out));
         }
     }
-    if is(vm, Builtin::SyntaxError) && !args.is_empty() {
+    if is(vm, Builtin::SyntaxError) {
         let message = own(vm, instance, "msg").unwrap_or(Value::None);
         let file = own(vm, instance, "filename");
         let line = own(vm, instance, "lineno").and_then(|line| line.as_int());

@@ -225,10 +225,15 @@ pub fn construct_complex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         };
     }
     let [a, b] = parts;
-    // complex(a, b) is a + b*1j.
-    let (real, imag) = match second {
-        Some(_) => (a.real - b.imag, a.imag + b.real),
-        None => (a.real, a.imag),
+    // complex(a, b) is a + b*1j; parts that are no complex numbers are used as they are.
+    let is_complex = |given: Option<Value>| given.map(|given| unwrap(&vm.heap, given));
+    let first_complex = matches!(is_complex(first), Some(Value::Complex(_)));
+    let second_complex = matches!(is_complex(second), Some(Value::Complex(_)));
+    let real = if second_complex { a.real - b.imag } else { a.real };
+    let imag = match (second, first_complex) {
+        (Some(_), true) => a.imag + b.real,
+        (Some(_), false) => b.real,
+        (None, _) => a.imag,
     };
     let result = vm.heap.new_complex(real, imag);
     finish(vm, class, result)
@@ -318,8 +323,10 @@ fn hex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 }
 
 fn fromhex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    let Some(text) = args.get(0).and_then(|text| as_str(&vm.heap, text)) else {
-        return fail(vm, Builtin::TypeError, "expected string or Unicode object");
+    let given = args.get(0).unwrap_or(Value::None);
+    let Some(text) = as_str(&vm.heap, given) else {
+        let name = type_name(&vm.heap, given);
+        return fail(vm, Builtin::TypeError, format!("expected string or Unicode object, {name} found"));
     };
     let parsed = float::from_hex(vm.heap.bytes(text));
     value(Value::float(lift(vm, parsed)?))

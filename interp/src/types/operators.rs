@@ -32,7 +32,7 @@ fn symbol(operator: Op, inplace: bool) -> &'static str {
         (Op::Divide, true) => "/=",
         (Op::FloorDivide, true) => "//=",
         (Op::Modulo, true) => "%=",
-        (Op::Power, true) => "**=",
+        (Op::Power, true) => "** or pow()",
         (Op::ShiftLeft, true) => "<<=",
         (Op::ShiftRight, true) => ">>=",
         (Op::And, true) => "&=",
@@ -93,6 +93,8 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
         (Op::Multiply, Value::Str(_) | Value::List(_) | Value::Tuple(_), _) => {
             return repeat(vm, inplace, left, a, right);
         }
+        // An augmented assignment asks the right operand only if the left one is no container.
+        (Op::Multiply, Value::Dict(_) | Value::Set(_) | Value::XRange(_), _) if inplace => {}
         (Op::Multiply, _, Value::Str(_) | Value::List(_) | Value::Tuple(_)) => {
             return repeat(vm, false, right, b, left);
         }
@@ -294,7 +296,8 @@ fn small(vm: &mut Vm, operator: Op, a: i64, b: i64) -> NativeReturn {
                 Some((quotient, _)) if operator != Op::Modulo => value(Value::Int(quotient)),
                 Some((_, remainder)) => value(Value::Int(remainder)),
                 // Only the least int divided by -1 leaves the range.
-                None if operator == Op::Modulo => value(Value::Int(0)),
+                // 2.7 falls back on long division here, and its rest stays a long.
+                None if operator == Op::Modulo => value(vm.heap.new_long(IBig::ZERO)),
                 None => value(vm.heap.new_long(-IBig::from(a))),
             }
         }
@@ -544,6 +547,28 @@ pub fn div_mod(vm: &mut Vm, left: Value, right: Value) -> NativeReturn {
     }
 }
 
+/// Whether 2.7 computes `pow(base, exponent, modulus)` without a product that passes 64 bits: its result is an int then.
+fn stays_small(base: i64, exponent: i64, modulus: i64) -> bool {
+    let (mut square, mut exponent, mut result) = (base, exponent, 1i64);
+    if modulus == 0 {
+        return true;
+    }
+    while exponent > 0 {
+        if exponent & 1 != 0 {
+            let Some(product) = result.checked_mul(square) else { return false };
+            result = product;
+        }
+        exponent >>= 1;
+        if exponent == 0 {
+            break;
+        }
+        let Some(product) = square.checked_mul(square) else { return false };
+        square = product.wrapping_rem(modulus);
+        result = result.wrapping_rem(modulus);
+    }
+    true
+}
+
 /// `pow(a, b, c)`; without `c` it is the operator.
 pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> NativeReturn {
     if modulus.is_none() {
@@ -566,7 +591,10 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
             "pow() 3rd argument not allowed unless all arguments are integers",
         );
     }
-    let small = matches!((x, y, z), (Number::Int(_), Number::Int(_), Number::Int(_)));
+    let small = match (x, y, z) {
+        (Number::Int(x), Number::Int(y), Number::Int(z)) => stays_small(x, y, z),
+        _ => false,
+    };
     let (a, b, c) = (integer(&vm.heap, base), integer(&vm.heap, exponent), integer(&vm.heap, modulus));
     let (Some(a), Some(b), Some(c)) = (a, b, c) else { return value(Value::None) };
     if b.sign() == dashu_int::Sign::Negative {

@@ -230,7 +230,7 @@ fn justified(vm: &mut Vm, args: &Args<'_>, name: &str, align: Align) -> NativeRe
         Some(fill) => match as_str(&vm.heap, fill).map(|fill| vm.heap.bytes(fill)) {
             Some(&[byte]) => byte,
             _ => {
-                let given = type_name(&vm.heap, fill);
+                let given = if fill.is_none() { "None".into() } else { type_name(&vm.heap, fill) };
                 return fail(
                     vm,
                     Builtin::TypeError,

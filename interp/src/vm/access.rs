@@ -111,7 +111,10 @@ impl Vm {
             }
             (Value::XRange(xrange), _) => {
                 let data = self.heap.xranges[xrange];
-                let i = self.index_of(index, "sequence")?;
+                let Some(i) = self.as_index(index) else {
+                    let name = self.type_name(index);
+                    return self.type_error(&format!("sequence index must be integer, not '{name}'"));
+                };
                 let i = if i < 0 { i.saturating_add(data.length) } else { i };
                 if i < 0 || i >= data.length {
                     return Err(self.heap.raise(Builtin::IndexError, "xrange object index out of range"));
@@ -123,9 +126,16 @@ impl Vm {
                 None => match self.exception_args(container) {
                     // Exceptions of 2.7 can be indexed: their arguments.
                     Some(args) => self.get_item(args, index),
+                    // Instances of new-style classes have the slots of a sequence, all empty.
+                    None if self.as_index(index).is_some() => {
+                        self.no_items(container, "__getitem__", "does not support indexing")
+                    }
                     None => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
                 },
             },
+            (Value::Set(_), _) if self.as_index(index).is_some() => {
+                self.no_items(container, "__getitem__", "does not support indexing")
+            }
             _ => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
         }
     }
@@ -457,8 +467,8 @@ impl Vm {
                     return self.delete_slice(payload, lower, upper);
                 }
                 match container {
-                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type: 'slice'"),
-                    _ => self.no_items(container, "__delslice__", "doesn't support item deletion"),
+                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type"),
+                    _ => self.no_items(container, "__delslice__", "does not support item deletion"),
                 }
             }
         }

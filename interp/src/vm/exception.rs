@@ -67,7 +67,7 @@ impl Vm {
                 self.heap.tuple(tuple).iter().any(|kind| self.exception_matches(exception, *kind))
             }
             Value::Class(class) => match exception {
-                Value::Instance(instance) => {
+                Value::Instance(instance) if self.can_be_raised(class) => {
                     self.heap.is_subclass(self.heap.instances[instance].class, class)
                 }
                 _ => false,

@@ -64,7 +64,11 @@ impl Vm {
             Value::Api(api) if self.heap.apis[api].class == Builtin::ApiFile.class() => 0,
             Value::Instance(instance) => match self.heap.plain_payload(instance) {
                 Some(payload) => return self.try_iterate(payload),
-                None => return Err(()),
+                // Exceptions of 2.7 are sequences of their arguments.
+                None => match self.exception_args(value) {
+                    Some(args) => return self.try_iterate(args),
+                    None => return Err(()),
+                },
             },
             _ => return Err(()),
         };

@@ -132,6 +132,12 @@ pub struct NativeDef {
     pub call: NativeFn,
 }
 
+/// Functions of one argument that 2.7 counts in digits.
+const PARSED: [&str; 2] = ["chr", "zfill"];
+
+/// Functions of which 2.7 unpacks the arguments as a tuple, with a text of its own.
+const UNPACKED: [&str; 2] = ["fromkeys", "translate"];
+
 /// No upper bound for positional arguments.
 pub const ANY: u8 = u8::MAX;
 
@@ -163,20 +169,36 @@ impl NativeDef {
         Ok(())
     }
 
+    /// The built-in class whose method this is.
+    fn owner(&self) -> Option<Builtin> {
+        let same = |row: &NativeDef| row.name == self.name && std::ptr::fn_addr_eq(row.call, self.call);
+        crate::types::METHODS.iter().find(|(_, rows)| rows.iter().any(same)).map(|(class, _)| *class)
+    }
+
     #[cold]
     fn wrong_arguments(&self, heap: &mut Heap, given: usize, keywords: usize) -> Raised {
         let name = self.name;
         let text = if given == usize::MAX {
-            format!("descriptor '{name}' needs an argument")
+            match self.owner() {
+                Some(class) => format!("descriptor '{name}' of '{}' object needs an argument", class.name()),
+                None => format!("descriptor '{name}' needs an argument"),
+            }
         } else if keywords != 0 && !self.keywords {
             format!("{name}() takes no keyword arguments")
         } else if self.max == 0 {
             format!("{name}() takes no arguments ({given} given)")
         } else if self.min == self.max {
             match self.min {
+                1 if PARSED.contains(&name) => format!("{name}() takes exactly 1 argument ({given} given)"),
                 1 => format!("{name}() takes exactly one argument ({given} given)"),
                 n => format!("{name}() takes exactly {n} arguments ({given} given)"),
             }
+        } else if UNPACKED.contains(&name) {
+            let (words, wanted) = match given < usize::from(self.min) {
+                true => ("least", self.min),
+                false => ("most", self.max),
+            };
+            format!("{name} expected at {words} {wanted} arguments, got {given}")
         } else if given < usize::from(self.min) {
             let s = if self.min == 1 { "" } else { "s" };
             format!("{name}() takes at least {} argument{s} ({given} given)", self.min)

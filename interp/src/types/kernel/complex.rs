@@ -98,6 +98,10 @@ fn general_power(a: Complex, b: Complex) -> Outcome<Complex> {
         length /= (angle * b.imag).exp();
         phase += b.imag * magnitude.ln();
     }
+    if phase.is_infinite() {
+        // C's sine reports a domain error, which 2.7 takes for this one.
+        return Err(Fault::zero_division("0.0 to a negative or complex power"));
+    }
     Ok(Complex::new(length * phase.cos(), length * phase.sin()))
 }
 
