@@ -108,7 +108,7 @@ fn range(vm: &mut Vm, args: &Args<'_>, length: usize) -> Outcome<(usize, usize)>
             *bound = match super::support::index_saturating(&vm.heap, given) {
                 Some(given) => given,
                 None => {
-                    let text = "slice indices must be integers or None or have an __index__ method";
+                    let text = "slice indices must be integers or have an __index__ method";
                     return fail(vm, Builtin::TypeError, text);
                 }
             };
@@ -289,6 +289,9 @@ pub fn construct_list(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (class, given) = split_class(vm, &args)?;
     at_most(vm, class, "list", &args, 1)?;
     let program = vm.heap.classes[class].style != Style::Builtin;
+    if !program {
+        only_keywords(vm, &args, &["sequence"])?;
+    }
     // For a class of the program, `__init__` fills the list.
     let items = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
         Some(iterable) if !program => hook::collect(vm, iterable)?,
@@ -302,6 +305,9 @@ pub fn construct_list(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 pub fn construct_tuple(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (class, given) = split_class(vm, &args)?;
     at_most(vm, class, "tuple", &args, 1)?;
+    if vm.heap.classes[class].style == Style::Builtin {
+        only_keywords(vm, &args, &["sequence"])?;
+    }
     let tuple = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
         Some(tuple @ Value::Tuple(_)) => vm.heap.share(tuple),
         Some(iterable) => {

@@ -54,6 +54,9 @@ pub const METHODS: &[(Builtin, &[NativeDef])] = &[
     (Builtin::Float, numbers::FLOAT_METHODS),
     (Builtin::Complex, numbers::COMPLEX_METHODS),
     (Builtin::BaseException, exceptions::METHODS),
+    (Builtin::KeyIterator, dicts::ITERATOR_METHODS),
+    (Builtin::ValueIterator, dicts::ITERATOR_METHODS),
+    (Builtin::ItemIterator, dicts::ITERATOR_METHODS),
 ];
 
 /// Attributes of built-in classes that are no methods.
