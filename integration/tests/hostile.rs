@@ -200,7 +200,7 @@ fn every_program_gets_its_verdict() {
     let chosen = std::env::var("REPY_CASE").unwrap_or_default();
     let cases: Vec<Case> = cases().into_iter().filter(|c| c.name.contains(&chosen)).collect();
     // Ports are shared by all: programs that use the network take turns.
-    let (network, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|c| uses_network(c));
+    let (network, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(uses_network);
     let wrong = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     let note = |case: &Case| {

@@ -210,7 +210,10 @@ impl State {
                 tree
             }
         };
-        mount::attach(tree.as_fd(), None, c".").during(Part::AttachVessel)?;
+        // Over "/", the one path that resolves without a permission on any directory: the
+        // vessel's own path may lead through ones that the sandbox's ids cannot enter, and
+        // the vessel itself may be closed to them but for its id-mapped mount.
+        mount::attach(tree.as_fd(), None, c"/").during(Part::AttachVessel)?;
         process::enter(tree.as_fd()).during(Part::EnterVessel)?;
         for (index, name) in inside.reserved.iter().enumerate() {
             protect(&tree, name).map_err(|failure| Failure { file: index as u16, ..failure })?;

@@ -67,7 +67,7 @@ fn resource_rows(policy: &Policy, resource: Resource, plan: &Plan) -> Vec<Row> {
         ..held(carriage, plan)
     };
     match policy.limit(resource) {
-        Limit::Ports(grants) if grants.is_empty() => vec![row(0, "(none)".to_owned())],
+        Limit::Ports([]) => vec![row(0, "(none)".to_owned())],
         Limit::Ports(grants) => grants.iter().map(|grant| row(grant.line, grant.port.to_string())).collect(),
         _ => {
             let value = policy.amount(resource);
