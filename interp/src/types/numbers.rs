@@ -115,7 +115,15 @@ fn integer_of(vm: &mut Vm, item: Option<Value>, base: Option<Value>, to_long: bo
         None => match as_str(&vm.heap, item) {
             Some(text) => {
                 let text = vm.heap.bytes(text).to_vec();
-                from_text(vm, &text, 10, to_long)
+                match text.iter().position(|&b| b == 0) {
+                    None => from_text(vm, &text, 10, to_long),
+                    // 2.7 reads up to the null byte and then finds that there is more.
+                    Some(end) => {
+                        let read = long::scan(&text[..end], 10, name).map(drop);
+                        lift(vm, read)?;
+                        fail(vm, Builtin::ValueError, format!("null byte in argument for {name}()"))
+                    }
+                }
             }
             None if is_old_instance(vm, item) => {
                 let class = vm.heap.class_of(item);

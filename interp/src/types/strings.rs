@@ -110,9 +110,10 @@ fn window(vm: &mut Vm, args: &Args<'_>, at: usize, length: usize) -> Outcome<Opt
 
 fn search_in(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> Outcome<Option<usize>> {
     let this = this(vm, args)?;
-    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let length = vm.heap.bytes(this).len();
-    let Some((start, end)) = window(vm, args, 2, length)? else { return Ok(None) };
+    let window = window(vm, args, 2, length)?;
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
+    let Some((start, end)) = window else { return Ok(None) };
     vm.spend((end - start) / 256);
     let part = &vm.heap.bytes(this)[start..end];
     let needle = vm.heap.bytes(needle);
@@ -148,9 +149,10 @@ fn rindex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
-    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let length = vm.heap.bytes(this).len();
-    let Some((start, end)) = window(vm, &args, 2, length)? else { return value(Value::Int(0)) };
+    let window = window(vm, &args, 2, length)?;
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
+    let Some((start, end)) = window else { return value(Value::Int(0)) };
     vm.spend((end - start) / 256);
     let part = &vm.heap.bytes(this)[start..end];
     let needle = vm.heap.bytes(needle);
@@ -160,6 +162,8 @@ fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> NativeReturn {
     let this = this(vm, args)?;
+    let start = bound_argument(vm, args.get(2), 0)?;
+    let end = bound_argument(vm, args.get(3), i64::MAX)?;
     let wanted = unwrap(&vm.heap, args.positional[1]);
     let candidates: Vec<Value> = match wanted {
         Value::Str(_) => vec![wanted],
@@ -171,8 +175,6 @@ fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> Nat
         }
     };
     let length = vm.heap.bytes(this).len();
-    let start = bound_argument(vm, args.get(2), 0)?;
-    let end = bound_argument(vm, args.get(3), i64::MAX)?;
     for candidate in candidates {
         let candidate = str_argument(vm, candidate, BUFFER)?;
         if let Some((from, to)) = bytes::clamp(length, start, end) {

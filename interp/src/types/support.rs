@@ -63,7 +63,14 @@ pub fn with_room<T>(vm: &mut Vm, kernel: impl Fn(&Heap, usize) -> Result<T, Faul
 
 /// The class name messages show for a value.
 pub fn type_name(heap: &Heap, value: Value) -> String {
-    heap.text(heap.classes[heap.type_of(value)].name)
+    let data = &heap.classes[heap.type_of(value)];
+    let name = heap.text(data.name);
+    // Built-in exceptions go by their full name.
+    if data.module == "exceptions" {
+        format!("exceptions.{name}")
+    } else {
+        name
+    }
 }
 
 /// What an instance of a subclass of a built-in type wraps; other values as they are.

@@ -445,7 +445,7 @@ impl Vm {
                     return self.set_slice(payload, lower, upper, value);
                 }
                 match container {
-                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type: 'slice'"),
+                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type"),
                     _ => self.no_items(container, "__setslice__", "does not support item assignment"),
                 }
             }

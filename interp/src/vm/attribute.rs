@@ -158,6 +158,9 @@ impl Vm {
                 let own = self.heap.text(data.name);
                 match data.style {
                     Style::Old => format!("{own} instance has no attribute '{name}'"),
+                    _ if data.module == "exceptions" => {
+                        format!("'exceptions.{own}' object has no attribute '{name}'")
+                    }
                     _ => format!("'{own}' object has no attribute '{name}'"),
                 }
             }
@@ -174,7 +177,13 @@ impl Vm {
     pub fn set_attribute(&mut self, object: Value, name: Str, value: Value) -> Outcome<()> {
         match object {
             Value::Instance(instance) => {
-                if self.set_exception_attribute(instance, name, value) {
+                let class = &self.heap.classes[self.heap.instances[instance].class];
+                if class.style == Style::Builtin && class.layout != Builtin::BaseException {
+                    // A plain `object()`.
+                    self.heap.release(value);
+                    return self.cannot_change(object, name);
+                }
+                if self.set_exception_attribute(instance, name, value)? {
                     return Ok(());
                 }
                 self.heap.set_instance_attribute(instance, name, value);
@@ -234,15 +243,21 @@ impl Vm {
     }
 
     /// AttributeError for setting or deleting where nothing can be changed.
-    fn cannot_change<T>(&mut self, object: Value, name: Str) -> Outcome<T> {
+    fn cannot_change<T>(&mut self, object: Value, attribute: Str) -> Outcome<T> {
         let class = self.heap.class_of(object);
-        let exists = self.heap.class_attribute(class, name).is_some() || self.getter(class, name).is_some();
+        let name = attribute;
+        let exists = self.heap.class_attribute(class, name).is_some();
         let (own, name) = (self.type_name(object), self.heap.text(name));
         let message = match object {
             Value::Method(_) => format!("'instancemethod' object has no attribute '{name}'"),
-            _ if exists && self.getter(class, self.names.args).is_none() => {
-                format!("'{own}' object attribute '{name}' is read-only")
+            // Members of a structure of 2.7's; the other types compute their attributes.
+            Value::Complex(_) | Value::Slice(_) if self.getter(class, attribute).is_some() => {
+                return self.type_error("readonly attribute");
             }
+            _ if self.getter(class, attribute).is_some() => {
+                format!("attribute '{name}' of '{own}' objects is not writable")
+            }
+            _ if exists => format!("'{own}' object attribute '{name}' is read-only"),
             _ => format!("'{own}' object has no attribute '{name}'"),
         };
         Err(self.heap.raise(Builtin::AttributeError, &message))

@@ -254,8 +254,12 @@ impl Vm {
         let mut others: Vec<(Str, Value)> = Vec::new();
         let mut problem: Option<String> = None;
         let name = self.heap.text(code.name);
-        if !rest.is_empty() && !code.star {
-            problem = Some(self.count_message(&name, code, function, count, given_keywords));
+        let defaults = self.heap.functions[function].defaults.len();
+        if parameters == 0 && !code.star && !code.double_star && count + given_keywords > 0 {
+            problem = Some(format!("{name}() takes no arguments ({} given)", count + given_keywords));
+        } else if !rest.is_empty() && !code.star {
+            let quantity = if defaults > 0 { "at most" } else { "exactly" };
+            problem = Some(count_message(&name, quantity, parameters, count + given_keywords));
         }
         for (key, value) in extra.keywords {
             let place = (1..=parameters).find(|register| code.local_names[*register] == key);
@@ -283,27 +287,17 @@ impl Vm {
                 }
             }
         }
-        let defaults = self.heap.functions[function].defaults.len();
         if problem.is_none() {
+            // What has been bound, defaults not counted: 2.7's "given".
+            let given = values.iter().filter(|value| !value.is_unset()).count();
             for register in 0..parameters {
                 if values[register].is_unset() {
                     if register + defaults >= parameters {
                         let value = self.heap.functions[function].defaults[register + defaults - parameters];
                         values[register] = self.heap.share(value);
                     } else {
-                        let filled = values.iter().filter(|value| !value.is_unset()).count();
-                        let shown = if given_keywords > 0 {
-                            // 2.7 counts what has been bound without defaults.
-                            (0..parameters - defaults)
-                                .filter(|register| !values[*register].is_unset())
-                                .count()
-                                + (parameters - defaults..parameters)
-                                    .filter(|register| *register < count)
-                                    .count()
-                        } else {
-                            count.min(filled.max(count))
-                        };
-                        problem = Some(self.count_message(&name, code, function, shown, given_keywords));
+                        let quantity = if code.star || defaults > 0 { "at least" } else { "exactly" };
+                        problem = Some(count_message(&name, quantity, parameters - defaults, given));
                         break;
                     }
                 }
@@ -334,35 +328,6 @@ impl Vm {
         }
         self.unset_locals(stack, at, code);
         Ok(())
-    }
-
-    /// 2.7's text for a wrong number of arguments.
-    fn count_message(
-        &self,
-        name: &str,
-        code: &Code,
-        function: Function,
-        given: usize,
-        keywords: usize,
-    ) -> String {
-        let parameters = usize::from(code.parameters);
-        let defaults = self.heap.functions[function].defaults.len();
-        if parameters == 0 && !code.star && keywords == 0 {
-            return format!("{name}() takes no arguments ({given} given)");
-        }
-        let quantity = if code.star || defaults > 0 {
-            if given > parameters {
-                "at most"
-            } else {
-                "at least"
-            }
-        } else {
-            "exactly"
-        };
-        let wanted = if given > parameters { parameters } else { parameters - defaults };
-        let non = if keywords > 0 && given < parameters { "" } else { "" };
-        let s = if wanted == 1 { "" } else { "s" };
-        format!("{name}() takes {quantity} {wanted} {non}argument{s} ({given} given)")
     }
 
     /// Calls a class.
@@ -405,7 +370,8 @@ impl Vm {
                         return self.refuse(stack, at, count, extra, raised);
                     }
                 }
-                let args = &stack[at + 1..at + 1 + count];
+                // The arguments are set by the `__init__` of the built-in class, if the program's calls it.
+                let args = if program_init.is_some() { &[] } else { &stack[at + 1..at + 1 + count] };
                 args.iter().for_each(|item| self.heap.retain(*item));
                 let items = args.to_vec();
                 self.heap.new_tuple(&items)
@@ -468,12 +434,19 @@ impl Vm {
             return Invoke::Value(instance);
         };
         let instance = self.heap.new_instance(class, payload);
-        self.heap.retain(instance);
-        self.insert_first(stack, at, count, instance);
+        // Only functions and methods of types are bound to the instance.
+        let bound = match init {
+            Value::Native(native) => self.native(native).method,
+            _ => true,
+        };
+        if bound {
+            self.heap.retain(instance);
+            self.insert_first(stack, at, count, instance);
+        }
         self.heap.retain(init);
         self.heap.release(Value::Class(class));
         stack[at] = init;
-        match self.invoke(stack, at, count + 1, extra) {
+        match self.invoke(stack, at, count + usize::from(bound), extra) {
             Invoke::Enter(code) => Invoke::EnterInit(code, instance),
             Invoke::Value(value) => match self.finish_init(value, instance) {
                 Ok(instance) => Invoke::Value(instance),
@@ -522,4 +495,10 @@ impl Vm {
     fn is_old(&self, instance: Instance) -> bool {
         self.heap.classes[self.heap.instances[instance].class].style == Style::Old
     }
+}
+
+/// 2.7's text for a wrong number of arguments.
+fn count_message(name: &str, quantity: &str, wanted: usize, given: usize) -> String {
+    let s = if wanted == 1 { "" } else { "s" };
+    format!("{name}() takes {quantity} {wanted} argument{s} ({given} given)")
 }

@@ -35,10 +35,18 @@ impl Vm {
         None
     }
 
-    /// `exception.args = value`; false if it is no such thing. Takes `value` over if true.
-    pub(crate) fn set_exception_attribute(&mut self, instance: Instance, name: Str, value: Value) -> bool {
+    /// `exception.args = value`; false if it is no such thing. Takes `value` over unless false.
+    ///
+    /// # Errors
+    /// TypeError if the value cannot be iterated over.
+    pub(crate) fn set_exception_attribute(
+        &mut self,
+        instance: Instance,
+        name: Str,
+        value: Value,
+    ) -> Outcome<bool> {
         if name != self.names.args || self.exception_args(Value::Instance(instance)).is_none() {
-            return false;
+            return Ok(false);
         }
         let tuple = match value {
             Value::Tuple(_) => value,
@@ -48,16 +56,14 @@ impl Vm {
                     self.heap.new_tuple(&items)
                 }
                 Err(raised) => {
-                    let exception = self.heap.take_raised(raised);
-                    self.heap.release(exception);
                     self.heap.release(value);
-                    return true;
+                    return Err(raised);
                 }
             },
         };
         let old = std::mem::replace(&mut self.heap.instances[instance].payload, tuple);
         self.heap.release(old);
-        true
+        Ok(true)
     }
 
     /// Whether an exception matches the expression of an `except` clause.

@@ -306,8 +306,7 @@ impl Vm {
 
     /// The name of a value's type, as messages show it.
     pub fn type_name(&self, value: Value) -> String {
-        let class = self.heap.type_of(value);
-        self.heap.text(self.heap.classes[class].name)
+        crate::types::support::type_name(&self.heap, value)
     }
 
     /// The special method of an instance (`__str__`, `__repr__` …) that the program

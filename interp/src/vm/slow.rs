@@ -481,7 +481,14 @@ impl Vm {
                     Value::Str(key) => self.heap.intern_str(key),
                     _ => {
                         let callee = self.callee_name(stack[at]);
-                        return self.type_error(&format!("{callee} keywords must be strings"));
+                        let text = match stack[at] {
+                            // A function without keywords does not look at them.
+                            Value::Native(native) if !self.native(native).keywords => {
+                                format!("{callee} takes no keyword arguments")
+                            }
+                            _ => format!("{callee} keywords must be strings"),
+                        };
+                        return self.type_error(&text);
                     }
                 };
                 if keywords.iter().any(|(known, _)| *known == key) {

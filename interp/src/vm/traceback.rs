@@ -88,7 +88,7 @@ impl Vm {
             Style::Builtin if data.module == "exceptions" => {
                 format!("Exception (with type 'exceptions.{name}'): {text}")
             }
-            Style::Old => format!("Exception (with type {name}): {text}"),
+            Style::Old => format!("Exception (with type .{name}): {text}"),
             _ => format!("Exception (with class '{}.{name}'): {text}", data.module),
         }
     }

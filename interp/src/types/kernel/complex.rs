@@ -170,9 +170,6 @@ pub fn text(a: Complex, round_trip: bool) -> Vec<u8> {
 pub fn parse(text: &[u8]) -> Outcome<Complex> {
     use super::float::VerticalTrim;
     let bad = || Fault::value("complex() arg is a malformed string");
-    if text.contains(&0) {
-        return Err(Fault::value("complex() arg contains a null byte"));
-    }
     let mut body = text.trim_ascii_vertical();
     if let Some(inner) = body.strip_prefix(b"(") {
         body = inner.strip_suffix(b")").ok_or_else(bad)?.trim_ascii_vertical();

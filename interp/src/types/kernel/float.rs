@@ -169,7 +169,9 @@ pub fn parse(text: &[u8]) -> Outcome<f64> {
     let bad = || {
         // The words depend on whether a number stands at the start.
         let start = text.iter().position(|&b| !is_space(b)).unwrap_or(text.len());
-        let shown = String::from_utf8_lossy(&text[start..text.len().min(start + 200)]).into_owned();
+        // What follows a null byte is not seen.
+        let end = text.iter().position(|&b| b == 0).unwrap_or(text.len()).min(start + 200).max(start);
+        let shown = String::from_utf8_lossy(&text[start..end]).into_owned();
         let words = match super::complex::leading_number(trimmed).0 {
             Some(_) => "invalid literal for float()",
             _ => "could not convert string to float",
@@ -180,7 +182,7 @@ pub fn parse(text: &[u8]) -> Outcome<f64> {
         return Err(bad());
     }
     if trimmed.contains(&0) {
-        return Err(Fault::value("null byte in argument for float()"));
+        return Err(bad());
     }
     let body = trimmed.strip_prefix(b"+").or_else(|| trimmed.strip_prefix(b"-")).unwrap_or(trimmed);
     let starts_well =

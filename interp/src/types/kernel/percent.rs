@@ -130,8 +130,10 @@ pub fn unsupported(format: &[u8], directive: &Directive) -> Fault {
         return Fault::value("incomplete format");
     }
     let byte = directive.conversion;
-    let shown = if (31..=126).contains(&byte) { byte as char } else { '?' };
-    Fault::value(format!("unsupported format character '{shown}' (0x{byte:x}) at index {}", directive.at))
+    // A character is signed in C; one that is no ASCII cannot be shown in a message.
+    let shown = if byte.is_ascii() { byte as char } else { '?' };
+    let code = i32::from(byte as i8);
+    Fault::value(format!("unsupported format character '{shown}' (0x{code:x}) at index {}", directive.at))
 }
 
 /// A converted value, before padding.
