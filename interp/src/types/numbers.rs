@@ -59,7 +59,38 @@ fn from_text(vm: &mut Vm, text: &[u8], base: i64, to_long: bool) -> NativeReturn
     value(if to_long { vm.heap.new_long(result) } else { vm.heap.new_integer(result) })
 }
 
+/// The value of a short decimal text, without the long way round.
+fn short_decimal(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
 fn construct_integer(vm: &mut Vm, args: Args<'_>, to_long: bool) -> NativeReturn {
+    if let ([_, item], [], false) = (args.positional, args.keywords, to_long) {
+        match *item {
+            Value::Int(_) => return value(*item),
+            Value::Str(text) => {
+                if let Some(small) = short_decimal(vm.heap.bytes(text)) {
+                    return value(Value::Int(small));
+                }
+            }
+            _ => {}
+        }
+    }
     let (class, given) = split_class(vm, &args)?;
     let name = if to_long { "long" } else { "int" };
     at_most(vm, class, name, &args, 2)?;
@@ -249,6 +280,11 @@ pub fn construct_complex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 /// `str(…)`
 pub fn construct_str(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    if let ([Value::Class(class), item], []) = (args.positional, args.keywords) {
+        if *class == Builtin::Str.class() {
+            return super::to_str(vm, *item);
+        }
+    }
     let (class, given) = split_class(vm, &args)?;
     at_most(vm, class, "str", &args, 1)?;
     if vm.heap.classes[class].style == Style::Builtin {

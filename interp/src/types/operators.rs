@@ -383,9 +383,32 @@ fn long_power(vm: &mut Vm, base: IBig, exponent: IBig) -> NativeReturn {
     )
 }
 
+/// The operations on longs that have a short way.
+fn quick(vm: &Vm, operator: Op, left: Value, right: Value) -> Option<IBig> {
+    const SEVERAL: usize = 3;
+    match (operator, left, right) {
+        (Op::Multiply, Value::Long(long), Value::Int(small))
+        | (Op::Multiply, Value::Int(small), Value::Long(long)) => {
+            let number = &vm.heap.longs[long].value;
+            let size = long::words(number);
+            ((SEVERAL..4096).contains(&size) && small != 0).then(|| long::multiply_small(number, small))
+        }
+        (Op::Divide | Op::FloorDivide, Value::Long(a), Value::Long(b)) => {
+            long::quick_quotient(&vm.heap.longs[a].value, &vm.heap.longs[b].value)
+        }
+        (Op::Modulo, Value::Long(a), Value::Long(b)) => {
+            long::quick_remainder(&vm.heap.longs[a].value, &vm.heap.longs[b].value)
+        }
+        _ => None,
+    }
+}
+
 /// Two integers of which at least one is a long (or a result would be): the result is a long.
 fn long_operator(vm: &mut Vm, operator: Op, left: Value, right: Value) -> NativeReturn {
     let (left, right) = (unwrap(&vm.heap, left), unwrap(&vm.heap, right));
+    if let Some(result) = quick(vm, operator, left, right) {
+        return value(vm.heap.new_long(result));
+    }
     let holder_a;
     let holder_b;
     let a = match left {

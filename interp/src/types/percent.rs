@@ -30,11 +30,17 @@ struct Formatter {
 
 /// `format % arguments`. Borrows both.
 pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
-    vm.heap.retain(Value::Str(format));
-    vm.heap.retain(arguments);
     let out = Vec::with_capacity(vm.heap.bytes(format).len() + 32);
-    let formatter = Formatter { format, arguments, at: 0, out, taken: 0, waiting: None, keyed: false };
-    run(Box::new(formatter), vm)
+    let mut formatter = Formatter { format, arguments, at: 0, out, taken: 0, waiting: None, keyed: false };
+    match formatter.advance(vm)? {
+        Step::Done => value(vm.heap.new_str_from(formatter.out)),
+        Step::Pending(flow) => {
+            // Only a suspended formatter holds shares.
+            vm.heap.retain(Value::Str(format));
+            vm.heap.retain(arguments);
+            Ok(chain_pending(flow, Box::new(formatter)))
+        }
+    }
 }
 
 enum Step {

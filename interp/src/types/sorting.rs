@@ -4,7 +4,7 @@ use super::hook;
 use super::kernel::sort::{sort_now, SortMachine, SortStep};
 use super::lists::{keyword, only_keywords, this};
 use super::support::{fail, integer_argument, release_all, type_name};
-use crate::heap::{Builtin, List, Outcome, Raised, Value};
+use crate::heap::{Builtin, Heap, List, Outcome, Value};
 use crate::vm::native::{call, pause, value, Args, NativeReturn, Resume};
 use crate::vm::Vm;
 use std::cell::RefCell;
@@ -16,9 +16,10 @@ const CHUNK: usize = 16 << 10;
 pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
     only_keywords(vm, &args, &["cmp", "key", "reverse"])?;
-    let argument = |at: usize, name: &str| args.get(at).or_else(|| keyword(vm, &args, name));
+    let argument = |at: usize, name: &str| {
+        args.get(at).or_else(|| keyword(vm, &args, name)).filter(|given| !given.is_none())
+    };
     let (compare, key, reverse) = (argument(1, "cmp"), argument(2, "key"), argument(3, "reverse"));
-    let (compare, key) = (compare.filter(|given| !given.is_none()), key.filter(|given| !given.is_none()));
     let reverse = match reverse {
         Some(given) => integer_argument(vm, given)? != 0,
         None => false,
@@ -45,69 +46,106 @@ pub fn sort_plain(vm: &mut Vm, items: &mut Vec<Value>, reverse: bool) -> Outcome
     if reverse {
         items.reverse();
     }
-    let result = sort_simple(vm, items);
+    let order = match kind(&vm.heap, items) {
+        Kind::Ints => {
+            items.sort_by_key(|item| item.as_int().unwrap_or(0));
+            Ok(())
+        }
+        kind => {
+            let mut entries: Vec<Entry> =
+                items.iter().map(|&item| entry(&vm.heap, kind, item, item)).collect();
+            let sorted = sort_entries(vm, kind, &mut entries);
+            items.clear();
+            items.extend(entries.iter().map(|entry| entry.item));
+            sorted
+        }
+    };
+    vm.spend(items.len() * (items.len().max(2).ilog2() as usize) / 8);
     if reverse {
         items.reverse();
     }
-    result
+    order
 }
 
-fn sort_simple(vm: &mut Vm, items: &mut Vec<Value>) -> Outcome<()> {
-    let steps = items.len() * (items.len().max(2).ilog2() as usize) / 8;
-    match kind(items) {
-        Kind::Ints => items.sort_by_key(|item| item.as_int().unwrap_or(0)),
-        Kind::Floats => {
-            items.sort_by(|a, b| match (a, b) {
-                (Value::Float(a), Value::Float(b)) => {
-                    a.get().partial_cmp(&b.get()).unwrap_or(std::cmp::Ordering::Equal)
-                }
-                _ => std::cmp::Ordering::Equal,
-            });
-        }
-        Kind::Strings => {
-            let heap = &vm.heap;
-            let mut decorated: Vec<(u64, Value)> =
-                items.iter().map(|&item| (prefix(bytes(heap, item)), item)).collect();
-            decorated.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| bytes(heap, a.1).cmp(bytes(heap, b.1))));
-            for (place, (_, item)) in items.iter_mut().zip(decorated) {
-                *place = item;
-            }
-        }
-        Kind::Mixed => {
-            let order = order_of(vm, items)?;
-            *items = order.into_iter().map(|at| items[at as usize]).collect();
-        }
-    }
-    vm.spend(steps);
-    Ok(())
-}
-
+/// What the keys have in common.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Ints,
+    /// No NaN among them.
     Floats,
     Strings,
+    /// Tuples that begin with an int.
+    IntTuples,
+    /// Tuples that begin with a string.
+    StringTuples,
     Mixed,
 }
 
-fn kind(items: &[Value]) -> Kind {
-    if items.iter().all(|item| matches!(item, Value::Int(_))) {
-        Kind::Ints
-    } else if items.iter().all(|item| matches!(item, Value::Str(_))) {
-        Kind::Strings
-    } else if items.iter().all(|item| matches!(item, Value::Float(x) if !x.get().is_nan())) {
-        Kind::Floats
+fn first_kind(heap: &Heap, item: Value) -> Kind {
+    match item {
+        Value::Int(_) => Kind::Ints,
+        Value::Float(x) if !x.get().is_nan() => Kind::Floats,
+        Value::Str(_) => Kind::Strings,
+        Value::Tuple(tuple) => match heap.tuple(tuple).first() {
+            Some(Value::Int(_)) => Kind::IntTuples,
+            Some(Value::Str(_)) => Kind::StringTuples,
+            _ => Kind::Mixed,
+        },
+        _ => Kind::Mixed,
+    }
+}
+
+fn kind(heap: &Heap, items: &[Value]) -> Kind {
+    let Some(&first) = items.first() else { return Kind::Ints };
+    let kind = first_kind(heap, first);
+    if items.iter().all(|&item| first_kind(heap, item) == kind) {
+        kind
     } else {
         Kind::Mixed
     }
 }
 
 #[inline]
-fn bytes(heap: &crate::heap::Heap, item: Value) -> &[u8] {
+fn bytes(heap: &Heap, item: Value) -> &[u8] {
     match item {
         Value::Str(text) => heap.bytes(text),
         _ => &[],
     }
+}
+
+/// An item, what it is sorted by (the same where there is no key function), and a number that orders keys of the same
+/// kind wherever it differs.
+#[derive(Clone, Copy)]
+struct Entry {
+    rank: u64,
+    key: Value,
+    item: Value,
+}
+
+fn entry(heap: &Heap, kind: Kind, key: Value, item: Value) -> Entry {
+    let first = match (kind, key) {
+        (Kind::IntTuples | Kind::StringTuples, Value::Tuple(tuple)) => {
+            heap.tuple(tuple).first().copied().unwrap_or(Value::None)
+        }
+        _ => key,
+    };
+    const SIGN: u64 = 1 << 63;
+    let rank = match first {
+        _ if kind == Kind::Mixed => 0,
+        Value::Int(i) => i as u64 ^ SIGN,
+        Value::Str(text) => prefix(heap.bytes(text)),
+        // The order of the bits, negative numbers turned around; both zeros are one.
+        Value::Float(x) => {
+            let bits = (x.get() + 0.0).to_bits();
+            if bits & SIGN == 0 {
+                bits | SIGN
+            } else {
+                !bits
+            }
+        }
+        _ => 0,
+    };
+    Entry { rank, key, item }
 }
 
 /// The first eight bytes as a number that orders the same way (shorter texts are padded with zeros, so equal prefixes
@@ -119,30 +157,103 @@ fn prefix(text: &[u8]) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// The positions of `items` in sorted order, by built-in comparison.
-fn order_of(vm: &mut Vm, items: &[Value]) -> Result<Vec<u32>, Raised> {
-    let heap = &vm.heap;
-    match kind(items) {
-        Kind::Ints => {
-            let mut order: Vec<(i64, u32)> =
-                items.iter().map(|item| item.as_int().unwrap_or(0)).zip(0..).collect();
-            order.sort_by_key(|pair| pair.0);
-            return Ok(order.into_iter().map(|pair| pair.1).collect());
+/// Whether `a` comes before `b`.
+#[inline]
+fn precedes(vm: &mut Vm, kind: Kind, a: &Entry, b: &Entry) -> Outcome<bool> {
+    if a.rank != b.rank {
+        return Ok(a.rank < b.rank);
+    }
+    match kind {
+        Kind::Ints | Kind::Floats => Ok(false),
+        Kind::Strings => Ok(bytes(&vm.heap, a.key) < bytes(&vm.heap, b.key)),
+        _ => tuples_less(vm, a.key, b.key),
+    }
+}
+
+/// `a < b` for keys of equal rank: short tuples of ints are decided here.
+fn tuples_less(vm: &mut Vm, a: Value, b: Value) -> Outcome<bool> {
+    if let (Value::Tuple(x), Value::Tuple(y)) = (a, b) {
+        if let ([Value::Int(p), Value::Int(q)], [Value::Int(r), Value::Int(s)]) =
+            (vm.heap.tuple(x), vm.heap.tuple(y))
+        {
+            return Ok((p, q) < (r, s));
+        }
+    }
+    hook::less(vm, a, b)
+}
+
+/// Sorts entries of one kind, stably.
+fn sort_entries(vm: &mut Vm, kind: Kind, entries: &mut Vec<Entry>) -> Outcome<()> {
+    match kind {
+        Kind::Ints | Kind::Floats => {
+            entries.sort_by_key(|entry| entry.rank);
+            Ok(())
         }
         Kind::Strings => {
-            let mut order: Vec<(u64, Value, u32)> =
-                items.iter().zip(0..).map(|(&item, at)| (prefix(bytes(heap, item)), item, at)).collect();
-            order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| bytes(heap, a.1).cmp(bytes(heap, b.1))));
-            return Ok(order.into_iter().map(|entry| entry.2).collect());
+            let heap = &vm.heap;
+            entries
+                .sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| bytes(heap, a.key).cmp(bytes(heap, b.key))));
+            Ok(())
         }
-        _ => {}
+        Kind::IntTuples | Kind::StringTuples => {
+            // What follows the first items may be in no order at all (NaN), which the library's sort does not forgive.
+            merge_sort(entries, |a, b| precedes(vm, kind, a, b))
+        }
+        Kind::Mixed => {
+            let cell = RefCell::new(vm);
+            let order = sort_now(entries.len(), |a, b| {
+                hook::less(&mut cell.borrow_mut(), entries[a as usize].key, entries[b as usize].key)
+            })?;
+            *entries = order.into_iter().map(|at| entries[at as usize]).collect();
+            Ok(())
+        }
     }
-    let vm = RefCell::new(vm);
-    sort_now(items.len(), |a, b| {
-        let mut vm = vm.borrow_mut();
-        vm.spend(1);
-        hook::less(&mut vm, items[a as usize], items[b as usize])
-    })
+}
+
+/// A stable merge sort whose comparison may fail and need not be consistent.
+fn merge_sort(
+    entries: &mut Vec<Entry>,
+    mut less: impl FnMut(&Entry, &Entry) -> Outcome<bool>,
+) -> Outcome<()> {
+    const RUN: usize = 16;
+    for run in entries.chunks_mut(RUN) {
+        for at in 1..run.len() {
+            let moving = run[at];
+            let mut to = at;
+            while to > 0 && less(&moving, &run[to - 1])? {
+                to -= 1;
+            }
+            run.copy_within(to..at, to + 1);
+            run[to] = moving;
+        }
+    }
+    let mut spare: Vec<Entry> = Vec::with_capacity(entries.len());
+    let mut width = RUN;
+    while width < entries.len() {
+        spare.clear();
+        for pair in entries.chunks(width * 2) {
+            let (left, right) = pair.split_at(width.min(pair.len()));
+            let (mut a, mut b) = (0, 0);
+            if right.is_empty() || !less(&right[0], &left[left.len() - 1])? {
+                spare.extend_from_slice(pair);
+                continue;
+            }
+            while a < left.len() && b < right.len() {
+                if less(&right[b], &left[a])? {
+                    spare.push(right[b]);
+                    b += 1;
+                } else {
+                    spare.push(left[a]);
+                    a += 1;
+                }
+            }
+            spare.extend_from_slice(&left[a..]);
+            spare.extend_from_slice(&right[b..]);
+        }
+        std::mem::swap(entries, &mut spare);
+        width *= 2;
+    }
+    Ok(())
 }
 
 /// A sort that calls the program.
@@ -175,14 +286,27 @@ impl Sorter {
         let order = match self.compare {
             None if self.items.len() > CHUNK => return Merge::start(self, vm),
             None => {
-                let order = order_of(vm, if self.key.is_some() { &self.keys } else { &self.items });
-                match order {
-                    Ok(order) => order,
+                let keyed = self.key.is_some();
+                let by = if keyed { &self.keys } else { &self.items };
+                let kind = kind(&vm.heap, by);
+                let mut entries: Vec<Entry> = by
+                    .iter()
+                    .zip(&self.items)
+                    .map(|(&key, &item)| entry(&vm.heap, kind, key, item))
+                    .collect();
+                let sorted = sort_entries(vm, kind, &mut entries);
+                vm.spend(entries.len());
+                self.items = entries.iter().map(|entry| entry.item).collect();
+                if keyed {
+                    self.keys = entries.iter().map(|entry| entry.key).collect();
+                }
+                return match sorted {
+                    Ok(()) => self.finish(vm),
                     Err(raised) => {
                         self.abandon(vm);
-                        return Err(raised);
+                        Err(raised)
                     }
-                }
+                };
             }
             Some(compare) => {
                 let count = self.items.len();
@@ -247,9 +371,6 @@ impl Resume for Sorter {
     }
 }
 
-/// An item and what it is sorted by (the same where there is no key function).
-type Pair = (Value, Value);
-
 /// A large sort without program code: chunks are sorted one at a time and then merged, with a check point after each
 /// chunk's worth of work.
 struct Merge {
@@ -257,15 +378,15 @@ struct Merge {
     sorter: Box<Sorter>,
     kind: Kind,
     /// Items not looked at yet, last chunk first.
-    chunks: Vec<Vec<Pair>>,
+    chunks: Vec<Vec<Entry>>,
     /// Sorted runs of this level that wait to be merged, in order.
-    waiting: std::collections::VecDeque<Vec<Pair>>,
+    waiting: std::collections::VecDeque<Vec<Entry>>,
     /// Runs of the next level.
-    merged: std::collections::VecDeque<Vec<Pair>>,
+    merged: std::collections::VecDeque<Vec<Entry>>,
     /// The merge under way: both runs, positions in them, and the output.
-    halves: [Vec<Pair>; 2],
+    halves: [Vec<Entry>; 2],
     at: [usize; 2],
-    out: Vec<Pair>,
+    out: Vec<Entry>,
 }
 
 impl Merge {
@@ -278,9 +399,10 @@ impl Merge {
             return Err(raised);
         }
         let by = if sorter.key.is_some() { &keys } else { &items };
-        let kind = kind(by);
-        let pairs: Vec<Pair> = by.iter().copied().zip(items.iter().copied()).collect();
-        let chunks = pairs.chunks(CHUNK).rev().map(<[Pair]>::to_vec).collect();
+        let kind = kind(&vm.heap, by);
+        let entries: Vec<Entry> =
+            by.iter().zip(&items).map(|(&key, &item)| entry(&vm.heap, kind, key, item)).collect();
+        let chunks = entries.chunks(CHUNK).rev().map(<[Entry]>::to_vec).collect();
         Box::new(Merge {
             sorter,
             kind,
@@ -297,13 +419,9 @@ impl Merge {
     /// One chunk's worth of work; true when all is one run.
     fn step(&mut self, vm: &mut Vm) -> Outcome<bool> {
         if let Some(mut chunk) = self.chunks.pop() {
-            let keys: Vec<Value> = chunk.iter().map(|pair| pair.0).collect();
-            let order = order_of(vm, &keys);
-            if let Ok(order) = &order {
-                chunk = order.iter().map(|&at| chunk[at as usize]).collect();
-            }
+            let sorted = sort_entries(vm, self.kind, &mut chunk);
             self.waiting.push_back(chunk);
-            return order.map(|_| false);
+            return sorted.map(|()| false);
         }
         let mut budget = CHUNK;
         loop {
@@ -331,7 +449,7 @@ impl Merge {
             }
             budget -= 1;
             let side = match (left.get(self.at[0]), right.get(self.at[1])) {
-                (Some(a), Some(b)) => usize::from(precedes(vm, self.kind, b.0, a.0)?),
+                (Some(a), Some(b)) => usize::from(precedes(vm, self.kind, b, a)?),
                 (Some(_), None) => 0,
                 (None, Some(_)) => 1,
                 (None, None) => {
@@ -347,7 +465,7 @@ impl Merge {
 
     /// Gives the items and keys back to the sort, in the order reached.
     fn gather(&mut self) {
-        let mut pairs: Vec<Pair> = Vec::new();
+        let mut pairs: Vec<Entry> = Vec::new();
         pairs.extend(self.merged.drain(..).flatten());
         pairs.append(&mut self.out);
         for (half, at) in self.halves.iter().zip(self.at) {
@@ -356,20 +474,10 @@ impl Merge {
         self.halves = Default::default();
         pairs.extend(self.waiting.drain(..).flatten());
         pairs.extend(self.chunks.drain(..).rev().flatten());
-        self.sorter.items = pairs.iter().map(|pair| pair.1).collect();
+        self.sorter.items = pairs.iter().map(|pair| pair.item).collect();
         if self.sorter.key.is_some() {
-            self.sorter.keys = pairs.iter().map(|pair| pair.0).collect();
+            self.sorter.keys = pairs.iter().map(|pair| pair.key).collect();
         }
-    }
-}
-
-/// Whether `a` is less than `b`, both of a known kind.
-fn precedes(vm: &mut Vm, kind: Kind, a: Value, b: Value) -> Outcome<bool> {
-    match (kind, a, b) {
-        (Kind::Ints, Value::Int(a), Value::Int(b)) => Ok(a < b),
-        (Kind::Floats, Value::Float(a), Value::Float(b)) => Ok(a.get() < b.get()),
-        (Kind::Strings, Value::Str(a), Value::Str(b)) => Ok(vm.heap.bytes(a) < vm.heap.bytes(b)),
-        _ => hook::less(vm, a, b),
     }
 }
 
@@ -398,7 +506,7 @@ impl Resume for Merge {
         let keyed = self.sorter.key.is_some();
         let runs = self.chunks.iter().chain(&self.waiting).chain(&self.merged).flatten();
         let halves = self.halves.iter().zip(self.at).flat_map(|(half, at)| &half[at.min(half.len())..]);
-        for &(key, item) in runs.chain(&self.out).chain(halves) {
+        for &Entry { key, item, .. } in runs.chain(&self.out).chain(halves) {
             visit(item);
             if keyed {
                 visit(key);

@@ -45,12 +45,30 @@ fn mapped(vm: &mut Vm, args: Args<'_>, map: fn(&[u8]) -> Vec<u8>) -> NativeRetur
     text(vm, out)
 }
 
+/// Strings up to this size are changed in a buffer on the stack, in bytes.
+const SHORT: usize = 64;
+
+/// A method that changes bytes one by one.
+#[inline]
+fn changed(vm: &mut Vm, args: Args<'_>, change: fn(&mut [u8]), map: fn(&[u8]) -> Vec<u8>) -> NativeReturn {
+    let this = this(vm, &args)?;
+    let source = vm.heap.bytes(this);
+    if source.len() > SHORT {
+        return mapped(vm, args, map);
+    }
+    let mut buffer = [0u8; SHORT];
+    let part = &mut buffer[..source.len()];
+    part.copy_from_slice(source);
+    change(part);
+    value(vm.heap.new_str(part))
+}
+
 fn upper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, |bytes| bytes.to_ascii_uppercase())
+    changed(vm, args, <[u8]>::make_ascii_uppercase, <[u8]>::to_ascii_uppercase)
 }
 
 fn lower(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, |bytes| bytes.to_ascii_lowercase())
+    changed(vm, args, <[u8]>::make_ascii_lowercase, <[u8]>::to_ascii_lowercase)
 }
 
 fn capitalize(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -165,6 +183,10 @@ fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> Nat
     let start = bound_argument(vm, args.get(2), 0)?;
     let end = bound_argument(vm, args.get(3), i64::MAX)?;
     let wanted = unwrap(&vm.heap, args.positional[1]);
+    if let (Value::Str(wanted), 2) = (wanted, args.positional.len()) {
+        let (text, wanted) = (vm.heap.bytes(this), vm.heap.bytes(wanted));
+        return value(Value::Bool(if at_end { text.ends_with(wanted) } else { text.starts_with(wanted) }));
+    }
     let candidates: Vec<Value> = match wanted {
         Value::Str(_) => vec![wanted],
         Value::Tuple(tuple) => vm.heap.tuple(tuple).to_vec(),
@@ -308,8 +330,29 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
     })
 }
 
+/// `text.split(separator)` for a short text and a separator of one byte.
+fn split_short(vm: &mut Vm, this: Str, separator: u8) -> NativeReturn {
+    let mut buffer = [0u8; SHORT];
+    let source = vm.heap.bytes(this);
+    let text = &mut buffer[..source.len()];
+    text.copy_from_slice(source);
+    let count = search::count_byte(text, separator) + 1;
+    let mut items = Vec::with_capacity(count);
+    for piece in text.split(|&byte| byte == separator) {
+        items.push(vm.heap.new_str(piece));
+    }
+    value(vm.heap.new_list(items))
+}
+
 fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
     let this = this(vm, args)?;
+    if let (2, Some(Value::Str(separator)), true) =
+        (args.positional.len(), args.get(1), vm.heap.bytes(this).len() <= SHORT)
+    {
+        if let [byte] = *vm.heap.bytes(separator) {
+            return split_short(vm, this, byte);
+        }
+    }
     let most = most(vm, args.get(2))?;
     let ranges = match args.get(1) {
         None | Some(Value::None) => {

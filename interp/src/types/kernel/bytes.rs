@@ -82,12 +82,18 @@ pub struct Ends {
 
 /// `text.strip(set)`; without a set, white space goes. Returns the range that stays.
 pub fn strip(text: &[u8], set: Option<&[u8]>, ends: Ends) -> (usize, usize) {
-    let mut table = [false; 256];
     match set {
-        Some(set) => set.iter().for_each(|&b| table[b as usize] = true),
-        None => (0..=255u8).for_each(|b| table[b as usize] = is_space(b)),
+        None => strip_by(text, ends, |b| is_space(*b)),
+        Some(&[one]) => strip_by(text, ends, |b| *b == one),
+        Some(set) => {
+            let mut table = [false; 256];
+            set.iter().for_each(|&b| table[b as usize] = true);
+            strip_by(text, ends, |b| table[*b as usize])
+        }
     }
-    let goes = |b: &u8| table[*b as usize];
+}
+
+fn strip_by(text: &[u8], ends: Ends, goes: impl Fn(&u8) -> bool) -> (usize, usize) {
     let start = if ends.left { text.iter().position(|b| !goes(b)).unwrap_or(text.len()) } else { 0 };
     let end = if ends.right {
         text[start..].iter().rposition(|b| !goes(b)).map_or(start, |at| start + at + 1)

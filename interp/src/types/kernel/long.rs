@@ -104,6 +104,84 @@ pub fn compare_small_float(a: i64, b: f64) -> Option<Ordering> {
     Some(a.cmp(&(b.trunc() as i64)).then_with(|| 0.0f64.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal)))
 }
 
+/// The quotient of two positive numbers if the top words decide it and it fits a word; costs the same however long the
+/// numbers are.
+fn quotient_by_top(a: &[u64], b: &[u64]) -> Option<u64> {
+    if a.len() < b.len() || a.len() > b.len() + 1 || b.len() < 3 {
+        return None;
+    }
+    // The divisor's top 64 bits, and the dividend's bits from the same place on.
+    let shift = b[b.len() - 1].leading_zeros();
+    let word = |from: &[u64], at: usize| from.get(at).copied().unwrap_or(0);
+    let aligned = |from: &[u64], at: usize| {
+        if shift == 0 {
+            word(from, at)
+        } else {
+            word(from, at) << shift | word(from, at.wrapping_sub(1)) >> (64 - shift)
+        }
+    };
+    let top = b.len() - 1;
+    let divisor = u128::from(aligned(b, top));
+    let (low, high, over) = (aligned(a, top), aligned(a, top + 1), aligned(a, top + 2));
+    if over != 0 || high >> 62 != 0 {
+        return None;
+    }
+    let dividend = u128::from(high) << 64 | u128::from(low);
+    let least = dividend / (divisor + 1);
+    let most = (dividend + 1) / divisor;
+    (least == most).then(|| u64::try_from(least).ok()).flatten()
+}
+
+/// `a - quotient * b`, known not to be negative and to be less than `b`.
+fn subtract_product(a: &[u64], quotient: u64, b: &[u64]) -> UBig {
+    let mut out = Vec::with_capacity(b.len());
+    let mut carry = 0u64;
+    let mut borrow = false;
+    for (&x, &y) in a.iter().zip(b) {
+        let product = u128::from(quotient) * u128::from(y) + u128::from(carry);
+        carry = (product >> 64) as u64;
+        let (difference, first) = x.overflowing_sub(product as u64);
+        let (difference, second) = difference.overflowing_sub(u64::from(borrow));
+        borrow = first | second;
+        out.push(difference);
+    }
+    UBig::from_words(&out)
+}
+
+/// Floor quotient of positive numbers of about the same length, without a pass over them; `None` if it is not that easy.
+pub fn quick_quotient(a: &IBig, b: &IBig) -> Option<IBig> {
+    let ((Sign::Positive, a), (Sign::Positive, b)) = (a.as_sign_words(), b.as_sign_words()) else {
+        return None;
+    };
+    quotient_by_top(a, b).map(IBig::from)
+}
+
+/// Remainder of positive numbers of about the same length in one pass; `None` if it is not that easy.
+pub fn quick_remainder(a: &IBig, b: &IBig) -> Option<IBig> {
+    let ((Sign::Positive, a), (Sign::Positive, b)) = (a.as_sign_words(), b.as_sign_words()) else {
+        return None;
+    };
+    quotient_by_top(a, b).map(|quotient| IBig::from(subtract_product(a, quotient, b)))
+}
+
+/// `a * b` for a number of several words and a small one.
+pub fn multiply_small(a: &IBig, b: i64) -> IBig {
+    let (sign, words) = a.as_sign_words();
+    let factor = b.unsigned_abs();
+    let mut out = Vec::with_capacity(words.len() + 1);
+    let mut carry = 0u64;
+    for &word in words {
+        let product = u128::from(word) * u128::from(factor) + u128::from(carry);
+        out.push(product as u64);
+        carry = (product >> 64) as u64;
+    }
+    if carry != 0 {
+        out.push(carry);
+    }
+    let sign = if b < 0 { -sign } else { sign };
+    IBig::from_parts(sign, UBig::from_words(&out))
+}
+
 /// Floor division and remainder: the remainder has the divisor's sign.
 pub fn div_mod(a: &IBig, b: &IBig) -> Outcome<(IBig, IBig)> {
     if b.is_zero() {

@@ -443,3 +443,28 @@ fn jobs_convert_and_raise_to_powers() {
     }
     assert!(by_steps == expected);
 }
+
+#[test]
+fn quick_division_and_small_products_agree() {
+    let mut dice = Dice(31);
+    let mut decided = 0;
+    for _ in 0..4000 {
+        let words = 3 + dice.below(6) as usize;
+        let b = IBig::from(random_big(&mut dice, words).into_parts().1);
+        let small = dice.next() >> dice.below(64);
+        let rest = IBig::from(random_big(&mut dice, words).into_parts().1) % &b;
+        let exact = dice.below(8) == 0;
+        let a = &b * IBig::from(small) + if exact { IBig::ZERO } else { rest };
+        let a = if dice.below(16) == 0 && !a.is_zero() { a - IBig::ONE } else { a };
+        let (quotient, remainder) = long::div_mod(&a, &b).unwrap();
+        if let Some(quick) = long::quick_quotient(&a, &b) {
+            decided += 1;
+            assert_eq!(quick, quotient, "{a} // {b}");
+            assert_eq!(long::quick_remainder(&a, &b), Some(remainder), "{a} % {b}");
+        }
+        let factor = dice.next() as i64;
+        let signed = random_big(&mut dice, words);
+        assert_eq!(long::multiply_small(&signed, factor), &signed * IBig::from(factor));
+    }
+    assert!(decided > 2000, "only {decided} quotients were decided by the top words");
+}
