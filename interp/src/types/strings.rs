@@ -185,7 +185,7 @@ fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> Nat
     let wanted = unwrap(&vm.heap, args.positional[1]);
     if let (Value::Str(wanted), 2) = (wanted, args.positional.len()) {
         let (text, wanted) = (vm.heap.bytes(this), vm.heap.bytes(wanted));
-        return value(Value::Bool(if at_end { text.ends_with(wanted) } else { text.starts_with(wanted) }));
+        return value(Value::bool(if at_end { text.ends_with(wanted) } else { text.starts_with(wanted) }));
     }
     let candidates: Vec<Value> = match wanted {
         Value::Str(_) => vec![wanted],
