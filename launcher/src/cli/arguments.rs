@@ -6,12 +6,14 @@
 //! word, the program the second, as the original wants it.
 
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::broker::{AddressOptions, Listed};
 use crate::plan::layer::{Layer, Layers};
 
 /// Runs a Repy program under a restrictions file, confined by the kernel.
@@ -119,7 +121,7 @@ struct RunLine {
     cwd: Option<PathBuf>,
     /// An address the program may bind (may be repeated)
     #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
-    ip: Vec<String>,
+    ip: Vec<Ipv4Addr>,
     /// An interface whose addresses the program may bind (may be repeated)
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     iface: Vec<String>,
@@ -198,7 +200,7 @@ pub struct Options {
     /// `--cwd`.
     pub cwd: Option<PathBuf>,
     /// Which addresses the program may bind.
-    pub addresses: Addresses,
+    pub addresses: AddressOptions,
     /// `--max-accepted`.
     pub max_accepted: u32,
     /// `--simple`.
@@ -219,17 +221,6 @@ pub struct Options {
     pub quiet: bool,
     /// `--verbose`.
     pub verbose: bool,
-}
-
-/// `--ip`, `--iface` and `--nootherips`, for the broker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Addresses {
-    /// `--ip`, in order.
-    pub ips: Vec<String>,
-    /// `--iface`, in order.
-    pub interfaces: Vec<String>,
-    /// `--nootherips`.
-    pub no_others: bool,
 }
 
 /// Understands a command line (the first word is the name of the binary).
@@ -263,6 +254,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
     }
     let matches = command.try_get_matches_from(head)?;
     let line = Line::from_arg_matches(&matches)?.run;
+    let addresses = addresses(&matches, &line);
     let (Some(policy), Some(program)) = (line.policy, line.program) else {
         // Both are required: not reached.
         return Err(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, "no program"));
@@ -280,7 +272,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
         stop: line.stop,
         status: line.status,
         cwd: line.cwd,
-        addresses: Addresses { ips: line.ip, interfaces: line.iface, no_others: line.nootherips },
+        addresses,
         max_accepted: line.max_accepted,
         simple: line.simple,
         execinfo: line.execinfo,
@@ -292,6 +284,19 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
         quiet: line.quiet,
         verbose: line.verbose,
     })))
+}
+
+/// `--ip` and `--iface` in the order of the command line: the first that can be
+/// bound is the program's own address.
+fn addresses(matches: &ArgMatches, line: &RunLine) -> AddressOptions {
+    let places = |name: &str| matches.indices_of(name).into_iter().flatten().collect::<Vec<_>>();
+    let ips = line.ip.iter().map(|address| Listed::Address(*address));
+    let interfaces = line.iface.iter().map(|name| Listed::Interface(name.clone()));
+    let mut listed: Vec<(usize, Listed)> = places("ip").into_iter().zip(ips).collect();
+    listed.extend(places("iface").into_iter().zip(interfaces));
+    listed.sort_by_key(|(place, _)| *place);
+    let listed = listed.into_iter().map(|(_, address)| address).collect();
+    AddressOptions { listed, only_listed: line.nootherips }
 }
 
 /// The command line of the manual page and the completions.
@@ -457,8 +462,13 @@ mod tests {
         assert_eq!((options.policy, options.program), (PathBuf::from("r.test"), "prog".into()));
         assert_eq!(options.arguments, ["--stop", "a"]);
         assert_eq!(options.logfile, Some(PathBuf::from("l")));
-        assert_eq!(options.addresses.ips, ["1.2.3.4"]);
-        assert!(options.addresses.no_others);
+        assert_eq!(options.addresses.listed, [Listed::Address(Ipv4Addr::new(1, 2, 3, 4))]);
+        assert!(options.addresses.only_listed);
+        let listed = run("repy --iface eth0 --ip 1.2.3.4 --iface lo r p").addresses.listed;
+        assert!(
+            matches!(&listed[..], [Listed::Interface(first), Listed::Address(_), Listed::Interface(_)] if first == "eth0")
+        );
+        assert!(error("repy --ip 1.2.3 r p").contains("--ip"));
         // Shortened names of options with a value in a word of its own.
         assert_eq!(run("repy --logf l r p").logfile, Some(PathBuf::from("l")));
         assert!(error("repy --i x r p").contains("--i"));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::input;
+use crate::broker::Unbindable;
 use crate::verdict::Ending;
 
 /// Checks each file; warnings go to standard output, errors to standard error.
@@ -19,7 +20,11 @@ pub fn check(files: &[PathBuf]) -> u8 {
                 for warning in warnings {
                     println!("{}", warning.render(out).trim_end());
                 }
-                match warnings.len() {
+                let ports = Unbindable::find(&file.parsed.policy);
+                if let Some(ports) = &ports {
+                    println!("warning: {ports}");
+                }
+                match warnings.len() + usize::from(ports.is_some()) {
                     0 => println!("{}: good", path.display()),
                     1 => println!("{}: good, 1 warning", path.display()),
                     n => println!("{}: good, {n} warnings", path.display()),

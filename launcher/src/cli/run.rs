@@ -11,6 +11,7 @@ use super::failure::{describe, Failure};
 use super::prepare::{self, Prepared};
 use super::Clock;
 use crate::apply::{self, CgroupEntry, Launched, Timing};
+use crate::broker::{Settings, Unbindable};
 use crate::cgroup::{self, Group, Site};
 use crate::facts::{Host, Support};
 use crate::logfile::CircularLog;
@@ -21,6 +22,7 @@ use crate::report::atomic::Place;
 use crate::report::Report;
 use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
+use crate::supervise::broker::Broker;
 use crate::supervise::ending::Limits;
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
@@ -103,7 +105,7 @@ fn attempt(
         report.conclude(Ending::Done, "only the plan was asked for", clock.started.elapsed());
         return Ok(Ending::Done);
     }
-    warn(options, &plan);
+    warn(options, &plan, Unbindable::find(&prepared.policy).as_ref());
 
     // The operator's files come into being only now, when the run will begin.
     let stop = options.stop.as_deref().map(watch_stop).transpose()?;
@@ -127,6 +129,10 @@ fn attempt(
     let Launched { pidfd, pid, stdout, stderr, control, broker_end, .. } = launched;
     let output = Output::new(stdout, stderr, policy.amount(Resource::LogRate), log, Instant::now())
         .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
+    let broker = prepared.request.demand.network.value.then(|| -> Box<dyn Broker> {
+        let restrictions = !options.norestrictions;
+        Box::new(Settings::new(policy.clone(), restrictions, options.addresses.clone(), &host, plan.enforced))
+    });
     let run = Run {
         pidfd,
         pid,
@@ -141,7 +147,7 @@ fn attempt(
         cpu_share: policy.amount(Resource::Cpu),
         wall: options.wall,
         started: clock.started,
-        broker: None,
+        broker,
     };
     let ended = supervise::supervise(run, &mut signals)
         .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
@@ -239,13 +245,16 @@ fn limits(policy: &policies::Policy) -> Limits {
     }
 }
 
-/// What the operator gave up is said each time.
-fn warn(options: &Options, plan: &Plan) {
+/// What the operator gave up is said each time, and what cannot work.
+fn warn(options: &Options, plan: &Plan, unbindable: Option<&Unbindable>) {
     if options.quiet {
         return;
     }
     for layer in plan.waived.iter() {
         eprintln!("repy-launch: warning: without layer '{layer}', which would hold {}", layer.holds());
+    }
+    if let Some(ports) = unbindable {
+        eprintln!("repy-launch: warning: {ports}");
     }
     if options.norestrictions {
         eprintln!("repy-launch: warning: --norestrictions: no call rule is checked; limits and sandbox hold");

@@ -16,6 +16,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{raise, Signal};
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 
+use crate::broker::End;
 use crate::cgroup::Group;
 use crate::monitor::cpu::Step;
 use crate::output::{Output, Totals, Which};
@@ -247,7 +248,7 @@ impl Supervisor<'_> {
                 self.kill(Cause::Wall);
             }
             if self.broker_gone.is_some_and(|at| now >= at + GRACE) {
-                self.kill(Cause::BrokerLost("it ended before the program did".to_owned()));
+                self.kill(Cause::BrokerLost(self.why_broker_ended()));
             }
             let asked = self.watch.look(now);
             self.carry_out(asked);
@@ -373,6 +374,20 @@ impl Supervisor<'_> {
         match group.and_then(|group| broker.start(channel, group)) {
             Ok(running) => self.running_broker = Some(running),
             Err(error) => self.kill(Cause::BrokerLost(format!("it could not be started: {error}"))),
+        }
+    }
+
+    /// The broker has ended while the sandbox goes on.
+    fn why_broker_ended(&self) -> String {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let status =
+            self.running_broker.as_ref().map(|running| waitid(Id::PIDFd(running.pidfd.as_fd()), flags));
+        match status {
+            Some(Ok(WaitStatus::Exited(_, status))) => {
+                format!("it ended before the program did: {}", End::of_status(status))
+            }
+            Some(Ok(WaitStatus::Signaled(_, signal, _))) => format!("it was killed by {}", signal.as_str()),
+            _ => "it ended before the program did".to_owned(),
         }
     }
 
