@@ -38,7 +38,7 @@ fn a_memory_hog_is_killed_and_its_modest_twin_is_not() {
 #[test]
 fn a_disk_hog_is_killed_with_nothing_past_the_limit() {
     let program =
-        "f = open('big', 'w')\ni = 0\nwhile i < COUNT:\n  f.write('x' * 1000)\n  f.flush()\n  i = i + 1\n\
+        "f = open('big', 'w')\ni = 0\nwhile i < COUNT:\n  f.write('x' * 1000)\n  f.flush()\n  i = i + 1\nf.close()\n\
                    print 'done'\n";
     for user in users() {
         let setting = Setting::new("disk", user);
