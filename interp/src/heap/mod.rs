@@ -311,6 +311,16 @@ impl Heap {
         }
     }
 
+    /// [`Heap::release`] of a function.
+    #[inline(always)]
+    pub(crate) fn release_function(&mut self, function: Function) {
+        let count = &mut self.counts[Kind::Function as usize][function.index()];
+        *count -= 1;
+        if *count == 0 {
+            self.free(Kind::Function, function.0 as u32);
+        }
+    }
+
     /// The number of shares of a counted value.
     #[inline(always)]
     pub fn count(&self, value: Value) -> u32 {

@@ -132,10 +132,10 @@ impl Vm {
                             }
                             Invoke::EnterInit(code, instance) => {
                                 Thread::reach(&mut thread.stack, at, &mut self.heap);
+                                thread.instances.push(instance);
                                 match thread.frames.last_mut() {
                                     Some(frame) if frame.kind == FrameKind::Store => {
                                         frame.kind = FrameKind::Init;
-                                        frame.extra = instance;
                                     }
                                     _ => thread.frames.push(Frame {
                                         code: None,
@@ -143,7 +143,6 @@ impl Vm {
                                         base: at as u32,
                                         dst: 0,
                                         kind: FrameKind::Init,
-                                        extra: instance,
                                     }),
                                 }
                                 Action::Run(code, 0, at)
@@ -203,13 +202,13 @@ impl Vm {
         let base = frame.base as usize;
         let value = match frame.kind {
             FrameKind::Store => value,
-            FrameKind::Init => match self.finish_init(value, frame.extra) {
+            FrameKind::Init => match self.finish_init(value, thread.instances.pop().unwrap_or(Value::None)) {
                 Ok(instance) => instance,
                 Err(raised) => {
                     return match frame.code {
                         None => Action::Unwind(raised),
                         Some(_) => {
-                            let frame = Frame { extra: Value::Unset, kind: FrameKind::Store, ..frame };
+                            let frame = Frame { kind: FrameKind::Store, ..frame };
                             self.unwind(thread, frame, raised)
                         }
                     };
@@ -245,8 +244,12 @@ impl Vm {
 
     /// Lets an exception go through a frame: to a handler of it, or out of it.
     fn unwind(&mut self, thread: &mut Thread, frame: Frame, raised: Raised) -> Action {
-        self.heap.release(frame.extra);
         match frame.kind {
+            FrameKind::Init => {
+                if let Some(instance) = thread.instances.pop() {
+                    self.heap.release(instance);
+                }
+            }
             FrameKind::Native => {
                 if let Some(state) = thread.natives.pop() {
                     state.abandon(self);
@@ -299,6 +302,13 @@ impl Vm {
     }
 
     /// At the end of a call that has handled exceptions: the caller's comes back.
+    #[inline(never)]
+    fn end_handling(&mut self, handled: &mut (Value, Value), code: &Code, regs: &mut Registers) {
+        let old = self.restore_handled(handled, code, regs);
+        self.heap.release(old.0);
+        self.heap.release(old.1);
+    }
+
     fn restore_handled(
         &mut self,
         handled: &mut (Value, Value),
@@ -329,7 +339,8 @@ impl Vm {
         let (mut running, mut pc, mut base) = (code, pc, base);
         let Thread { stack, frames, handled, .. } = thread;
         let exit = 'frame: loop {
-            let code: &Code = &running;
+            // Everything reaches the code through `running`: one pointer to keep at hand.
+            let code: &Rc<Code> = &running;
             let ops: &[Op] = &code.ops;
             let locals = code.locals;
             let Some(regs) = window(stack, base) else {
@@ -370,6 +381,43 @@ impl Vm {
                     self.fuel -= 1;
                     if self.fuel < 0 {
                         break 'frame Exit::Fuel;
+                    }
+                }};
+            }
+            macro_rules! leave {
+                ($value:expr) => {{
+                    if code.handling != 0 {
+                        self.end_handling(handled, code, regs);
+                    }
+                    if let Value::Function(function) = reg!(0) {
+                        reg!(0) = Value::Unset;
+                        self.heap.release_function(function);
+                    }
+                    for r in 1..locals {
+                        let old = reg!(r);
+                        if old.is_counted() {
+                            reg!(r) = Value::Unset;
+                            self.drop_value(old);
+                        }
+                    }
+                    let value = $value;
+                    match frames.pop() {
+                        Some(Frame { code: Some(caller), pc: at, base: b, dst, kind: FrameKind::Store }) => {
+                            running = caller;
+                            pc = at as usize;
+                            base = b as usize;
+                            let place = &mut stack[base + dst as usize];
+                            let old = std::mem::replace(place, value);
+                            if old.is_counted() {
+                                self.drop_value(old);
+                            }
+                            continue 'frame;
+                        }
+                        Some(frame) => {
+                            frames.push(frame);
+                            break 'frame Exit::Return(value);
+                        }
+                        None => break 'frame Exit::Return(value),
                     }
                 }};
             }
@@ -855,12 +903,28 @@ impl Vm {
                         }
                     }
                     Op::JumpIs { a, b, to } => {
-                        if attempt!(self.compare_slow(regs, code, CompareOperator::Is, a, b)) {
+                        let (left, right) = (reg!(a), reg!(b));
+                        if left.is_unset() || right.is_unset() {
+                            let which = if left.is_unset() { a } else { b };
+                            break 'frame Exit::Raise(self.unbound(code, which));
+                        }
+                        let same = left.same(right);
+                        self.consume(regs, locals, a);
+                        self.consume(regs, locals, b);
+                        if same {
                             jump!(to);
                         }
                     }
                     Op::JumpIsNot { a, b, to } => {
-                        if attempt!(self.compare_slow(regs, code, CompareOperator::IsNot, a, b)) {
+                        let (left, right) = (reg!(a), reg!(b));
+                        if left.is_unset() || right.is_unset() {
+                            let which = if left.is_unset() { a } else { b };
+                            break 'frame Exit::Raise(self.unbound(code, which));
+                        }
+                        let same = left.same(right);
+                        self.consume(regs, locals, a);
+                        self.consume(regs, locals, b);
+                        if !same {
                             jump!(to);
                         }
                     }
@@ -885,12 +949,14 @@ impl Vm {
                         }
                     }
                     Op::JumpIn { a, b, to } => {
-                        if attempt!(self.compare_slow(regs, code, CompareOperator::In, a, b)) {
+                        let found = attempt!(self.contains_step(regs, code, a, b));
+                        if found {
                             jump!(to);
                         }
                     }
                     Op::JumpNotIn { a, b, to } => {
-                        if !attempt!(self.compare_slow(regs, code, CompareOperator::In, a, b)) {
+                        let found = attempt!(self.contains_step(regs, code, a, b));
+                        if !found {
                             jump!(to);
                         }
                     }
@@ -1201,7 +1267,12 @@ impl Vm {
                     Op::Append { a, b } => {
                         let value = attempt!(self.own(regs, code, b));
                         if let Value::List(list) = reg!(a) {
-                            attempt!(self.heap.list_push(list, value));
+                            let items = &mut self.heap.lists[list].items;
+                            if items.len() < items.capacity() {
+                                items.push(value);
+                            } else {
+                                attempt!(self.heap.list_push(list, value));
+                            }
                         }
                     }
                     Op::ListToTuple { a } => {
@@ -1271,6 +1342,15 @@ impl Vm {
                             Some(&item) => {
                                 reg!(t + 1) = Value::Int(i + 1);
                                 self.heap.retain(item);
+                                put!(d, item);
+                                jump!(to);
+                            }
+                            None => put!(t, Value::Unset),
+                        },
+                        (Value::Str(text), Value::Int(i)) => match self.heap.bytes(text).get(i as usize) {
+                            Some(&byte) => {
+                                reg!(t + 1) = Value::Int(i + 1);
+                                let item = self.heap.byte(byte);
                                 put!(d, item);
                                 jump!(to);
                             }
@@ -1368,7 +1448,6 @@ impl Vm {
                                             base: base as u32,
                                             dst: d,
                                             kind: FrameKind::Store,
-                                            extra: Value::Unset,
                                         });
                                         base += t as usize;
                                         pc = 0;
@@ -1387,7 +1466,12 @@ impl Vm {
                                 if Value::Native(native).same(self.append) && count == 2 {
                                     if let Value::List(list) = reg!(first) {
                                         let item = std::mem::replace(&mut reg!(first + 1), Value::Unset);
-                                        attempt!(self.heap.list_push(list, item));
+                                        let items = &mut self.heap.lists[list].items;
+                                        if items.len() < items.capacity() {
+                                            items.push(item);
+                                        } else {
+                                            attempt!(self.heap.list_push(list, item));
+                                        }
                                         put!(first as Reg, Value::Unset);
                                         put!(d, Value::None);
                                         continue;
@@ -1443,83 +1527,9 @@ impl Vm {
                         if value.is_unset() {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
-                        if code.handling != 0 {
-                            let old = self.restore_handled(handled, code, regs);
-                            self.heap.release(old.0);
-                            self.heap.release(old.1);
-                        }
-                        for r in 0..locals {
-                            let old = reg!(r);
-                            if old.is_counted() {
-                                reg!(r) = Value::Unset;
-                                self.heap.release(old);
-                            }
-                        }
-                        match frames.pop() {
-                            Some(Frame {
-                                code: Some(caller),
-                                pc: at,
-                                base: b,
-                                dst,
-                                kind: FrameKind::Store,
-                                ..
-                            }) => {
-                                running = caller;
-                                pc = at as usize;
-                                base = b as usize;
-                                let place = &mut stack[base + dst as usize];
-                                let old = std::mem::replace(place, value);
-                                if old.is_counted() {
-                                    self.heap.release(old);
-                                }
-                                continue 'frame;
-                            }
-                            Some(frame) => {
-                                frames.push(frame);
-                                break 'frame Exit::Return(value);
-                            }
-                            None => break 'frame Exit::Return(value),
-                        }
+                        leave!(value);
                     }
-                    Op::ReturnNone => {
-                        if code.handling != 0 {
-                            let old = self.restore_handled(handled, code, regs);
-                            self.heap.release(old.0);
-                            self.heap.release(old.1);
-                        }
-                        for r in 0..locals {
-                            let old = reg!(r);
-                            if old.is_counted() {
-                                reg!(r) = Value::Unset;
-                                self.heap.release(old);
-                            }
-                        }
-                        match frames.pop() {
-                            Some(Frame {
-                                code: Some(caller),
-                                pc: at,
-                                base: b,
-                                dst,
-                                kind: FrameKind::Store,
-                                ..
-                            }) => {
-                                running = caller;
-                                pc = at as usize;
-                                base = b as usize;
-                                let place = &mut stack[base + dst as usize];
-                                let old = std::mem::replace(place, Value::None);
-                                if old.is_counted() {
-                                    self.heap.release(old);
-                                }
-                                continue 'frame;
-                            }
-                            Some(frame) => {
-                                frames.push(frame);
-                                break 'frame Exit::Return(Value::None);
-                            }
-                            None => break 'frame Exit::Return(Value::None),
-                        }
-                    }
+                    Op::ReturnNone => leave!(Value::None),
                     Op::Function { d, t, count, f } => {
                         let function = self.make_function(regs, code, t, count, f);
                         put!(d, function);
@@ -1815,11 +1825,11 @@ fn space_due(bytes: &[u8]) -> bool {
 }
 
 fn native_frame(at: usize) -> Frame {
-    Frame { code: None, pc: 0, base: at as u32, dst: 0, kind: FrameKind::Native, extra: Value::Unset }
+    Frame { code: None, pc: 0, base: at as u32, dst: 0, kind: FrameKind::Native }
 }
 
 fn code_frame(code: Rc<Code>, pc: usize, base: usize, dst: Reg, kind: FrameKind) -> Frame {
-    Frame { code: Some(code), pc: pc as u32, base: base as u32, dst, kind, extra: Value::Unset }
+    Frame { code: Some(code), pc: pc as u32, base: base as u32, dst, kind }
 }
 
 /// `x // y`, `None` where the result is no int.

@@ -221,6 +221,32 @@ impl Vm {
         result
     }
 
+    /// `a in b` of two registers.
+    #[inline(never)]
+    pub(crate) fn contains_step(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        a: Reg,
+        b: Reg,
+    ) -> Outcome<bool> {
+        let (item, container) = (regs[a as usize], regs[b as usize]);
+        let found = match (item, container) {
+            (Value::Str(part), Value::Str(text)) => match *self.heap.bytes(part) {
+                [byte] => self.heap.bytes(text).contains(&byte),
+                _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
+            },
+            (Value::Int(i), Value::Dict(dict)) => {
+                let hash = self.heap.hash_int(i);
+                self.heap.dicts[dict].table.find(&self.heap, hash, item).is_some()
+            }
+            _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
+        };
+        self.consume(regs, code.locals, a);
+        self.consume(regs, code.locals, b);
+        Ok(found)
+    }
+
     /// A comparison with a constant.
     #[inline(never)]
     pub(crate) fn compare_const_slow(

@@ -17,7 +17,7 @@ pub struct ThreadId(pub u64);
 pub(crate) enum FrameKind {
     /// Stores it in register `dst`.
     Store,
-    /// Stores the instance in `extra`: the call was an `__init__`.
+    /// Stores the instance on top of `Thread::instances`: the call was an `__init__`.
     Init,
     /// Forgets it: the call was a `__del__`, or the instruction is to be run again.
     Discard,
@@ -39,8 +39,6 @@ pub(crate) struct Frame {
     pub dst: u8,
     /// What is done with the value.
     pub kind: FrameKind,
-    /// The instance of an `__init__`, owned.
-    pub extra: Value,
 }
 
 /// How a thread goes on when it is its turn.
@@ -66,6 +64,8 @@ pub struct Thread {
     pub(crate) stack: Vec<Value>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) natives: Vec<Box<dyn Resume>>,
+    /// Instances whose `__init__` runs: owned.
+    pub(crate) instances: Vec<Value>,
     /// The exception handled last and its way, for `raise` alone: owned.
     pub(crate) handled: (Value, Value),
     pub(crate) pending: Pending,
@@ -112,6 +112,7 @@ impl Vm {
             stack: Vec::new(),
             frames: Vec::new(),
             natives: Vec::new(),
+            instances: Vec::new(),
             handled: (Value::Unset, Value::Unset),
             pending: Pending::Start(callee, args),
         };
@@ -215,8 +216,8 @@ impl Vm {
             Pending::Deliver(value) | Pending::Raise(value) => self.heap.release(value),
             Pending::Continue | Pending::Blocked => {}
         }
-        for frame in &thread.frames {
-            self.heap.release(frame.extra);
+        for instance in std::mem::take(&mut thread.instances) {
+            self.heap.release(instance);
         }
         for value in std::mem::take(&mut thread.stack) {
             self.heap.release(value);
@@ -239,7 +240,7 @@ impl Vm {
     pub fn held(&self, visit: &mut dyn FnMut(Value)) {
         for thread in self.threads.all.values() {
             thread.stack.iter().for_each(|value| visit(*value));
-            thread.frames.iter().for_each(|frame| visit(frame.extra));
+            thread.instances.iter().for_each(|value| visit(*value));
             thread.natives.iter().for_each(|state| state.held(visit));
             visit(thread.handled.0);
             visit(thread.handled.1);
@@ -269,6 +270,8 @@ pub(crate) enum Stop {
     /// It has ended.
     Done(Result<Value, Uncaught>),
 }
+
+const _: () = assert!(std::mem::size_of::<Frame>() <= 24);
 
 impl Thread {
     /// Makes the stack reach a whole window from `base` on.
