@@ -52,7 +52,8 @@ impl Tree {
     /// Every expression that is one step simpler: the whole replaced by one of
     /// its holes or by a plain value, or one hole made one step simpler.
     pub fn simpler(&self) -> Vec<Tree> {
-        let mut found: Vec<Tree> = self.holes().map(|(_, tree)| tree.clone()).collect();
+        let mut found: Vec<Tree> =
+            self.holes().filter(|(_, tree)| !tree.kind.is_literal()).map(|(_, tree)| tree.clone()).collect();
         let own = self.text();
         for plain in self.kind.plain() {
             if plain.len() < own.len() {

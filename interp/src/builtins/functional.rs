@@ -444,10 +444,11 @@ struct Sum {
 pub fn sum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     unpack(vm, "sum", args.positional.len(), 1, 2)?;
     let start = args.get(1).unwrap_or(Value::Int(0));
+    let source = Source::new(vm, args.positional[0])?;
     if types::support::as_str(&vm.heap, start).is_some() {
+        source.release(vm);
         return fail(vm, Builtin::TypeError, "sum() can't sum strings [use ''.join(seq) instead]");
     }
-    let source = Source::new(vm, args.positional[0])?;
     let start = vm.heap.share(start);
     Box::new(Sum { source, at: 0 }).resume(vm, start)
 }

@@ -141,6 +141,9 @@ fn range_bound(vm: &mut Vm, item: Value, which: &str) -> Outcome<IBig> {
     match (number(&vm.heap, item), integer(&vm.heap, item)) {
         (Some(Number::Int(_) | Number::Long(_)), Some(bound)) => Ok(bound),
         _ => {
+            if let Some(raised) = types::old_instance_lacks(vm, item, "__trunc__") {
+                return Err(raised);
+            }
             let name = type_name(&vm.heap, item);
             fail(vm, Builtin::TypeError, format!("range() integer {which} argument expected, got {name}."))
         }

@@ -456,11 +456,9 @@ impl Function<'_> {
         span: crate::syntax::Span,
         inplace: bool,
     ) -> Done {
-        // `list *= 2` changes the list in place, which the short form does not say.
-        let short = !(inplace && operator == BinaryOperator::Multiply);
-        if let (ExprKind::Int(i), true) = (&right.kind, short) {
+        if let ExprKind::Int(i) = &right.kind {
             let i = *i;
-            if let Some(op) = i32::try_from(i).ok().and_then(|i| binary_int_op(operator, d, a, i)) {
+            if let Some(op) = i32::try_from(i).ok().and_then(|i| binary_int_op(operator, d, a, i, inplace)) {
                 self.code.span = span;
                 self.code.emit(op);
                 return Ok(());

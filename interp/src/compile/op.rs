@@ -88,27 +88,27 @@ pub enum Op {
     /// `d = a ** b`
     Pow { d: Reg, a: Reg, b: Reg, inplace: bool },
     /// `d = a + i`
-    AddInt { d: Reg, a: Reg, i: i32 },
+    AddInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a - i`
-    SubInt { d: Reg, a: Reg, i: i32 },
+    SubInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a * i`
-    MulInt { d: Reg, a: Reg, i: i32 },
+    MulInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a // i`, `i` positive
-    FloorDivInt { d: Reg, a: Reg, i: i32 },
+    FloorDivInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a / i`, `i` positive
-    DivInt { d: Reg, a: Reg, i: i32 },
+    DivInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a % i`, `i` positive
-    ModInt { d: Reg, a: Reg, i: i32 },
+    ModInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a & i`
-    AndInt { d: Reg, a: Reg, i: i32 },
+    AndInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a | i`
-    OrInt { d: Reg, a: Reg, i: i32 },
+    OrInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a ^ i`
-    XorInt { d: Reg, a: Reg, i: i32 },
+    XorInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a << i`, `i` in 0..=62
-    ShlInt { d: Reg, a: Reg, i: i32 },
+    ShlInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a >> i`, `i` in 0..=63
-    ShrInt { d: Reg, a: Reg, i: i32 },
+    ShrInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = op a`
     Unary { d: Reg, a: Reg, operator: UnaryOperator },
     /// `d = not a`
@@ -311,19 +311,19 @@ pub fn binary_op(operator: BinaryOperator, d: Reg, a: Reg, b: Reg, inplace: bool
 }
 
 /// The instruction of a binary operator with a small constant on the right, if there is one.
-pub fn binary_int_op(operator: BinaryOperator, d: Reg, a: Reg, i: i32) -> Option<Op> {
+pub fn binary_int_op(operator: BinaryOperator, d: Reg, a: Reg, i: i32, inplace: bool) -> Option<Op> {
     Some(match operator {
-        BinaryOperator::Add => Op::AddInt { d, a, i },
-        BinaryOperator::Subtract => Op::SubInt { d, a, i },
-        BinaryOperator::Multiply => Op::MulInt { d, a, i },
-        BinaryOperator::Divide if i > 0 => Op::DivInt { d, a, i },
-        BinaryOperator::FloorDivide if i > 0 => Op::FloorDivInt { d, a, i },
-        BinaryOperator::Modulo if i > 0 => Op::ModInt { d, a, i },
-        BinaryOperator::And => Op::AndInt { d, a, i },
-        BinaryOperator::Xor => Op::XorInt { d, a, i },
-        BinaryOperator::Or => Op::OrInt { d, a, i },
-        BinaryOperator::ShiftLeft if (0..=62).contains(&i) => Op::ShlInt { d, a, i },
-        BinaryOperator::ShiftRight if (0..=63).contains(&i) => Op::ShrInt { d, a, i },
+        BinaryOperator::Add => Op::AddInt { d, a, i, inplace },
+        BinaryOperator::Subtract => Op::SubInt { d, a, i, inplace },
+        BinaryOperator::Multiply => Op::MulInt { d, a, i, inplace },
+        BinaryOperator::Divide if i > 0 => Op::DivInt { d, a, i, inplace },
+        BinaryOperator::FloorDivide if i > 0 => Op::FloorDivInt { d, a, i, inplace },
+        BinaryOperator::Modulo if i > 0 => Op::ModInt { d, a, i, inplace },
+        BinaryOperator::And => Op::AndInt { d, a, i, inplace },
+        BinaryOperator::Xor => Op::XorInt { d, a, i, inplace },
+        BinaryOperator::Or => Op::OrInt { d, a, i, inplace },
+        BinaryOperator::ShiftLeft if (0..=62).contains(&i) => Op::ShlInt { d, a, i, inplace },
+        BinaryOperator::ShiftRight if (0..=63).contains(&i) => Op::ShrInt { d, a, i, inplace },
         _ => return None,
     })
 }

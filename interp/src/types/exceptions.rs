@@ -158,16 +158,19 @@ fn initialise(vm: &mut Vm, instance: Instance, args: &[Value]) -> Outcome<()> {
         if let Some(&message) = args.first() {
             parts[0] = message;
         }
-        if let Some(&Value::Tuple(place)) = args.get(1) {
-            let place = vm.heap.tuple(place).to_vec();
-            if place.len() != 4 {
-                return fail(vm, Builtin::IndexError, "tuple index out of range");
-            }
-            parts[1..].copy_from_slice(&place);
+        let place = match (args.len(), args.get(1)) {
+            (2, Some(&place)) => super::hook::collect(vm, place)?,
+            _ => vec![Value::None; 4],
+        };
+        if place.len() != 4 {
+            super::support::release_all(&mut vm.heap, place);
+            return fail(vm, Builtin::IndexError, "tuple index out of range");
         }
+        parts[1..].copy_from_slice(&place);
         for (name, part) in ["msg", "filename", "lineno", "offset", "text"].iter().zip(parts) {
             set(vm, instance, name, part);
         }
+        super::support::release_all(&mut vm.heap, place);
         set(vm, instance, "print_file_and_line", Value::None);
     } else {
         let names: &[&str] = if is(vm, Builtin::UnicodeTranslateError) {

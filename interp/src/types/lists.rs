@@ -373,6 +373,9 @@ fn slice_indices(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let Some(Value::Slice(slice)) = args.get(0) else { return value(Value::None) };
     let length = match number(&vm.heap, args.positional[1]) {
         Some(Number::Int(length)) => length,
+        Some(Number::Long(long)) if i64::try_from(&vm.heap.longs[long].value).is_ok() => {
+            super::support::index_saturating(&vm.heap, args.positional[1]).unwrap_or(0)
+        }
         Some(Number::Long(_)) => {
             return fail(vm, Builtin::OverflowError, "cannot fit 'long' into an index-sized integer")
         }

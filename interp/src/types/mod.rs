@@ -36,7 +36,7 @@ use crate::vm::Vm;
 
 pub use lists::range_length;
 pub use numbers::{absolute, in_base, round};
-pub use operators::{div_mod, power_mod, to_float};
+pub use operators::{div_mod, old_instance_lacks, power_mod, to_float};
 pub use sorting::sort_plain;
 
 /// Methods of the built-in classes.

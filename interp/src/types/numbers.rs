@@ -171,7 +171,7 @@ fn integer_of(vm: &mut Vm, item: Option<Value>, base: Option<Value>, to_long: bo
     }
 }
 
-fn is_old_instance(vm: &Vm, item: Value) -> bool {
+pub(super) fn is_old_instance(vm: &Vm, item: Value) -> bool {
     vm.heap.type_of(item) == Builtin::OldInstance.class()
 }
 
@@ -260,6 +260,7 @@ pub fn construct_complex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         *part = match number(&vm.heap, given) {
             Some(Number::Complex(c)) => c,
             Some(real) => complex::Complex::new(super::operators::to_float(vm, real)?, 0.0),
+            None if is_old_instance(vm, given) => return no_method(vm, given, "__float__"),
             None => return fail(vm, Builtin::TypeError, "complex() argument must be a string or a number"),
         };
     }
@@ -482,6 +483,9 @@ pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>)
         (Some(Number::Long(_)), Some(number)) => (true, number),
         (_, Some(number)) => (false, number),
         _ => {
+            if let Some(raised) = super::old_instance_lacks(vm, item, &format!("__{name}__")) {
+                return Err(raised);
+            }
             return fail(vm, Builtin::TypeError, format!("{name}() argument can't be converted to {name}"));
         }
     };

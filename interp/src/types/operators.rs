@@ -123,6 +123,9 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
                 return fail(vm, Builtin::OverflowError, "cannot fit 'long' into an index-sized integer");
             }
         },
+        _ if super::numbers::is_old_instance(vm, count) => {
+            return fail(vm, Builtin::TypeError, "object cannot be interpreted as an index");
+        }
         _ => {
             let name = type_name(&vm.heap, count);
             return fail(
@@ -518,9 +521,30 @@ pub fn unary(vm: &mut Vm, operator: UnaryOperator, operand: Value) -> NativeRetu
                 UnaryOperator::Negate => "-",
                 UnaryOperator::Invert => "~",
             };
+            if let Some(raised) = old_instance_lacks(
+                vm,
+                operand,
+                match operator {
+                    UnaryOperator::Plus => "__pos__",
+                    UnaryOperator::Negate => "__neg__",
+                    UnaryOperator::Invert => "__invert__",
+                },
+            ) {
+                return Err(raised);
+            }
             let name = type_name(&vm.heap, operand);
             fail(vm, Builtin::TypeError, format!("bad operand type for unary {sign}: '{name}'"))
         }
+    }
+}
+
+/// The AttributeError of an old-style instance that is asked for a special method; `None` for other values.
+pub fn old_instance_lacks(vm: &mut Vm, value: Value, method: &str) -> Option<crate::heap::Raised> {
+    let Value::Instance(instance) = value else { return None };
+    let class = vm.heap.instances[instance].class;
+    match vm.heap.classes[class].style {
+        crate::heap::Style::Old => Some(vm.no_attribute(value, method)),
+        _ => None,
     }
 }
 
@@ -599,6 +623,14 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
     }
     let numbers = (number(&vm.heap, base), number(&vm.heap, exponent), number(&vm.heap, modulus));
     let (Some(x), Some(y), Some(z)) = numbers else {
+        // 2.7 asks every operand in turn; a float is the one that complains.
+        if [numbers.0, numbers.1, numbers.2].iter().any(|n| matches!(n, Some(Number::Float(_)))) {
+            return fail(
+                vm,
+                Builtin::TypeError,
+                "pow() 3rd argument not allowed unless all arguments are integers",
+            );
+        }
         let names = [base, exponent, modulus].map(|value| type_name(&vm.heap, value));
         let text =
             format!("unsupported operand type(s) for pow(): '{}', '{}', '{}'", names[0], names[1], names[2]);

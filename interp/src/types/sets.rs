@@ -109,7 +109,11 @@ pub fn operator(vm: &mut Vm, operator: Op, inplace: bool, left: Value, a: Value,
     }
     let result = copy_of(vm, x, frozen)?;
     match apply(vm, operator, result, y) {
-        Ok(()) => value(Value::Set(result)),
+        Ok(()) => {
+            // The result is of the left operand's class.
+            let class = vm.heap.class_of(left);
+            finish(vm, class, Value::Set(result))
+        }
         Err(raised) => {
             vm.heap.release(Value::Set(result));
             Err(raised)
@@ -123,7 +127,10 @@ fn combined(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
     let frozen = vm.heap.sets[set].frozen;
     let result = copy_of(vm, set, frozen)?;
     match apply_all(vm, operator, result, &args.positional[1..]) {
-        Ok(()) => value(Value::Set(result)),
+        Ok(()) => {
+            let class = vm.heap.class_of(args.positional[0]);
+            finish(vm, class, Value::Set(result))
+        }
         Err(raised) => {
             vm.heap.release(Value::Set(result));
             Err(raised)

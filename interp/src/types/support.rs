@@ -139,7 +139,11 @@ pub fn integer_argument(vm: &mut Vm, value: Value) -> Outcome<i64> {
             Err(_) => fail(vm, Builtin::OverflowError, "Python int too large to convert to C long"),
         },
         Some(Number::Float(_)) => fail(vm, Builtin::TypeError, "integer argument expected, got float"),
-        _ => fail(vm, Builtin::TypeError, "an integer is required"),
+        Some(Number::Complex(_)) => fail(vm, Builtin::TypeError, "can't convert complex to int"),
+        None => match super::operators::old_instance_lacks(vm, value, "__trunc__") {
+            Some(raised) => Err(raised),
+            None => fail(vm, Builtin::TypeError, "an integer is required"),
+        },
     }
 }
 

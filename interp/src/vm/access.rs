@@ -44,6 +44,10 @@ impl Vm {
         }
         match self.as_index(value) {
             Some(i) => Ok(i),
+            // An old-style instance might have had an `__index__`.
+            None if self.style(value) == Some(Style::Old) => {
+                self.type_error("object cannot be interpreted as an index")
+            }
             None => {
                 let name = self.type_name(value);
                 self.type_error(&format!("{kind} indices must be integers, not {name}"))

@@ -397,7 +397,9 @@ impl Vm {
         if let Value::Instance(instance) = object {
             let shape = self.heap.instances[instance].shape;
             let class = self.heap.instances[instance].class;
-            let special = self.heap.classes[class].layout == Builtin::BaseException;
+            let data = &self.heap.classes[class];
+            // Exceptions have attributes of their own; a plain `object()` has none.
+            let special = data.layout == Builtin::BaseException || data.style == Style::Builtin;
             if !special {
                 match self.heap.shapes.slot(shape, site.name) {
                     Some(slot) => {

@@ -335,7 +335,7 @@ impl Vm {
         by_name.then(x.index().cmp(&y.index())).then(identity(a).cmp(&identity(b)))
     }
 
-    fn style(&self, value: Value) -> Option<Style> {
+    pub(super) fn style(&self, value: Value) -> Option<Style> {
         match value {
             Value::Instance(instance) => {
                 let class = self.heap.instances[instance].class;
@@ -455,10 +455,7 @@ impl Vm {
                 Some(payload) => self.contains(payload, item),
                 None => {
                     let name = self.type_name(container);
-                    match self.style(container) {
-                        Some(Style::Old) => Err(self.no_attribute(container, "__contains__")),
-                        _ => self.type_error(&format!("argument of type '{name}' is not iterable")),
-                    }
+                    self.type_error(&format!("argument of type '{name}' is not iterable"))
                 }
             },
             _ => {

@@ -465,18 +465,21 @@ impl Vm {
                 }};
             }
             macro_rules! with_int {
-                ($operator:ident, $d:expr, $a:expr, $i:expr, $int:expr) => {{
+                ($operator:ident, $d:expr, $a:expr, $i:expr, $inplace:expr, $int:expr) => {{
                     if let Value::Int(x) = reg!($a) {
                         if let Some(z) = $int(x, i64::from($i)) {
                             put!($d, Value::Int(z));
                             continue;
                         }
                     }
-                    step!($d, self.binary_int_slow(regs, code, BinaryOperator::$operator, $d, $a, $i));
+                    step!(
+                        $d,
+                        self.binary_int_slow(regs, code, BinaryOperator::$operator, $d, $a, ($i, $inplace))
+                    );
                 }};
             }
             macro_rules! with_int_or_float {
-                ($operator:ident, $d:expr, $a:expr, $i:expr, $int:expr, $float:expr) => {{
+                ($operator:ident, $d:expr, $a:expr, $i:expr, $inplace:expr, $int:expr, $float:expr) => {{
                     match reg!($a) {
                         Value::Int(x) => {
                             if let Some(z) = $int(x, i64::from($i)) {
@@ -490,7 +493,10 @@ impl Vm {
                         }
                         _ => {}
                     }
-                    step!($d, self.binary_int_slow(regs, code, BinaryOperator::$operator, $d, $a, $i));
+                    step!(
+                        $d,
+                        self.binary_int_slow(regs, code, BinaryOperator::$operator, $d, $a, ($i, $inplace))
+                    );
                 }};
             }
             macro_rules! branch {
@@ -752,37 +758,46 @@ impl Vm {
                     Op::Pow { d, a, b, inplace } => {
                         step!(d, self.binary_slow(regs, code, BinaryOperator::Power, d, a, b, inplace));
                     }
-                    Op::AddInt { d, a, i } => {
-                        with_int_or_float!(Add, d, a, i, i64::checked_add, |x: f64, y: f64| x + y);
+                    Op::AddInt { d, a, i, inplace } => {
+                        with_int_or_float!(Add, d, a, i, inplace, i64::checked_add, |x: f64, y: f64| x + y);
                     }
-                    Op::SubInt { d, a, i } => {
-                        with_int_or_float!(Subtract, d, a, i, i64::checked_sub, |x: f64, y: f64| x - y);
+                    Op::SubInt { d, a, i, inplace } => {
+                        with_int_or_float!(Subtract, d, a, i, inplace, i64::checked_sub, |x: f64, y: f64| x
+                            - y);
                     }
-                    Op::MulInt { d, a, i } => {
-                        with_int_or_float!(Multiply, d, a, i, i64::checked_mul, |x: f64, y: f64| x * y);
+                    Op::MulInt { d, a, i, inplace } => {
+                        with_int_or_float!(Multiply, d, a, i, inplace, i64::checked_mul, |x: f64, y: f64| x
+                            * y);
                     }
-                    Op::FloorDivInt { d, a, i } => {
-                        with_int!(FloorDivide, d, a, i, |x: i64, y: i64| Some(x.div_euclid(y)));
+                    Op::FloorDivInt { d, a, i, inplace } => {
+                        with_int!(FloorDivide, d, a, i, inplace, |x: i64, y: i64| Some(x.div_euclid(y)));
                     }
-                    Op::DivInt { d, a, i } => {
+                    Op::DivInt { d, a, i, inplace } => {
                         with_int_or_float!(
                             Divide,
                             d,
                             a,
                             i,
+                            inplace,
                             |x: i64, y: i64| Some(x.div_euclid(y)),
                             |x: f64, y: f64| x / y
                         );
                     }
-                    Op::ModInt { d, a, i } => {
-                        with_int!(Modulo, d, a, i, |x: i64, y: i64| Some(x.rem_euclid(y)));
+                    Op::ModInt { d, a, i, inplace } => {
+                        with_int!(Modulo, d, a, i, inplace, |x: i64, y: i64| Some(x.rem_euclid(y)));
                     }
-                    Op::AndInt { d, a, i } => with_int!(And, d, a, i, |x: i64, y: i64| Some(x & y)),
-                    Op::OrInt { d, a, i } => with_int!(Or, d, a, i, |x: i64, y: i64| Some(x | y)),
-                    Op::XorInt { d, a, i } => with_int!(Xor, d, a, i, |x: i64, y: i64| Some(x ^ y)),
-                    Op::ShlInt { d, a, i } => with_int!(ShiftLeft, d, a, i, shift_left),
-                    Op::ShrInt { d, a, i } => {
-                        with_int!(ShiftRight, d, a, i, |x: i64, y: i64| Some(x >> (y & 63)));
+                    Op::AndInt { d, a, i, inplace } => {
+                        with_int!(And, d, a, i, inplace, |x: i64, y: i64| Some(x & y))
+                    }
+                    Op::OrInt { d, a, i, inplace } => {
+                        with_int!(Or, d, a, i, inplace, |x: i64, y: i64| Some(x | y))
+                    }
+                    Op::XorInt { d, a, i, inplace } => {
+                        with_int!(Xor, d, a, i, inplace, |x: i64, y: i64| Some(x ^ y))
+                    }
+                    Op::ShlInt { d, a, i, inplace } => with_int!(ShiftLeft, d, a, i, inplace, shift_left),
+                    Op::ShrInt { d, a, i, inplace } => {
+                        with_int!(ShiftRight, d, a, i, inplace, |x: i64, y: i64| Some(x >> (y & 63)));
                     }
                     Op::Unary { d, a, operator } => {
                         use crate::syntax::ast::UnaryOperator;

@@ -151,13 +151,13 @@ impl Vm {
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
-        i: i32,
+        (i, inplace): (i32, bool),
     ) -> Step {
         let left = regs[a as usize];
         if left.is_unset() {
             return Err(self.unbound(code, a));
         }
-        let result = crate::types::binary(self, operator, false, left, Value::Int(i64::from(i)));
+        let result = crate::types::binary(self, operator, inplace, left, Value::Int(i64::from(i)));
         self.consume(regs, code.locals, a);
         self.finish_step(regs, d, result)
     }
