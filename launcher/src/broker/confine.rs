@@ -79,7 +79,7 @@ struct Prepared {
     report: OwnedFd,
     supervisor: OwnedFd,
     tasks: Vec<OwnedFd>,
-    ruleset: Option<RulesetCreated>,
+    rules: Option<PortRules>,
     filter: Option<BpfProgram>,
     ids: Option<Ids>,
     keeps_low_ports: bool,
@@ -164,12 +164,8 @@ fn prepare(
     } else {
         None
     };
-    let ruleset = if settings.enforces(Layer::Landlock) {
-        let rules = PortRules::of(&settings.policy, settings.restrictions);
-        ruleset(&rules).map_err(|error| about("making its Landlock rules", error))?
-    } else {
-        None
-    };
+    let rules =
+        settings.enforces(Layer::Landlock).then(|| PortRules::of(&settings.policy, settings.restrictions));
     Ok(Prepared {
         channel: up(channel)?,
         null: up(null)?,
@@ -179,7 +175,7 @@ fn prepare(
         report: up(report)?,
         supervisor: up(supervisor)?,
         tasks: tasks.into_iter().map(up).collect::<io::Result<_>>()?,
-        ruleset,
+        rules,
         filter,
         ids: settings.ids,
         keeps_low_ports: needs_low_ports(&settings.policy) && may_bind_low_ports(),
@@ -230,6 +226,22 @@ fn ruleset(rules: &PortRules) -> Result<Option<RulesetCreated>, landlock::Rulese
     Ok(Some(ruleset))
 }
 
+/// Makes the ruleset and enforces it.
+fn enforce(rules: &PortRules) -> Sys<()> {
+    let failed = |_| match Errno::last() {
+        // What fails before the kernel is asked is a ruleset that is no good.
+        Errno(0) => Errno(libc::EINVAL),
+        errno => errno,
+    };
+    let Some(ruleset) = ruleset(rules).map_err(failed)? else { return Ok(()) };
+    let status = ruleset.restrict_self().map_err(failed)?;
+    if status.ruleset == RulesetStatus::FullyEnforced && status.no_new_privs {
+        Ok(())
+    } else {
+        Err(Errno(libc::EINVAL))
+    }
+}
+
 /// The newest ABI of the crate that a kernel with ABI `number` has.
 fn newest(number: u32) -> ABI {
     match number {
@@ -256,7 +268,7 @@ fn live(settings: &Settings, prepared: Prepared, judge: Judge) -> ! {
 }
 
 /// Goes through the steps; reports the one that failed.
-fn confine(settings: &Settings, mut prepared: Prepared, judge: Judge) -> Result<Service, ()> {
+fn confine(settings: &Settings, prepared: Prepared, judge: Judge) -> Result<Service, ()> {
     let mut step = 0usize;
     // At its new place, once it is there.
     let mut report = None;
@@ -283,11 +295,10 @@ fn confine(settings: &Settings, mut prepared: Prepared, judge: Judge) -> Result<
         step = 6;
         process::no_new_privileges()?;
         step = 7;
-        if let Some(ruleset) = prepared.ruleset.take() {
-            let status = ruleset.restrict_self().map_err(|_| Errno::last())?;
-            if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
-                return Err(Errno(libc::EINVAL));
-            }
+        // Made here: a ruleset's descriptor cannot be moved out of the way of
+        // those that have been placed.
+        if let Some(rules) = &prepared.rules {
+            enforce(rules)?;
         }
         step = 8;
         if prepared.deny_write_execute {

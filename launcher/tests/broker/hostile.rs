@@ -1,0 +1,257 @@
+//! A broken interpreter on the channel, and what the broker itself cannot do.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use policies::channel::network::{Failure, Reply, Request, RequestFrame, MAXIMUM_FRAME, MAXIMUM_PAYLOAD};
+
+use crate::peer::*;
+use crate::Test;
+
+pub const TESTS: &[Test] = &[
+    ("the_broker_holds_nothing_it_does_not_need", holds_nothing),
+    ("what_is_no_request_ends_the_broker", no_request),
+    ("random_bytes_end_it_cleanly", random_bytes),
+    ("half_a_frame_ends_it", half_frames),
+    ("a_number_in_use_ends_it", number_in_use),
+    ("replies_that_are_not_read_do_not_fill_memory", unread_replies),
+    ("a_flood_of_large_messages_stays_bounded", large_messages),
+    ("too_many_requests_under_way_are_refused", too_many),
+    ("descriptors_sent_to_it_are_dropped", descriptors),
+    ("it_dies_with_its_supervisor", parent_death),
+];
+
+fn holds_nothing() {
+    let port = free_port();
+    let mut peer = Peer::new(&wide(&[port]));
+    assert!(peer.call(Request::Facts).0.is_ok());
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(peer.status(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(peer.status("NoNewPrivs"), "1");
+    assert_eq!(peer.status("Seccomp"), "2");
+    assert_eq!(peer.status("Threads"), "1");
+    if is_root() {
+        assert_eq!(peer.status("CapBnd"), "0000000000000000");
+        assert_eq!(peer.status("Groups"), "");
+        let own = (2_000_000_000u32 + (1 << 23) + std::process::id()).to_string();
+        assert_eq!(peer.status("Uid").split_whitespace().collect::<Vec<_>>(), [own.as_str(); 4]);
+        // Nothing of this process's descriptors: null, the channel, two netlink
+        // sockets, two files, its epoll, and the report of the start is closed.
+        let mut names: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", peer.broker.pid))
+            .expect("its descriptors")
+            .map(|entry| {
+                let path = entry.expect("an entry").path();
+                let target = std::fs::read_link(path).expect("a link").to_string_lossy().into_owned();
+                target.split(':').next().unwrap_or_default().to_owned()
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        let known = ["/dev/null", "/etc/hosts", "/etc/resolv.conf", "anon_inode", "socket"];
+        for name in &names {
+            let file = name.starts_with("/run/") || name.starts_with("/mnt/");
+            assert!(known.contains(&name.as_str()) || file, "{names:?}");
+        }
+    }
+    peer.finish();
+}
+
+fn is_protocol_end(peer: &Peer) -> bool {
+    matches!(peer.end(), WaitStatus::Exited(_, 65))
+}
+
+fn no_request() {
+    for bytes in
+        [&[0u8][..], &[1, 99, 0, 0, 0, 0], &[255; 100], b"GET / HTTP/1.0\r\n\r\n", &[0; MAXIMUM_FRAME + 1]]
+    {
+        let peer = Peer::new(&wide(&[]));
+        peer.raw(bytes);
+        assert!(is_protocol_end(&peer), "{:?}: {:?}", &bytes[..bytes.len().min(10)], peer.end());
+    }
+    // An empty packet looks like the end of the channel.
+    let peer = Peer::new(&wide(&[]));
+    peer.raw(&[]);
+    assert!(matches!(peer.end(), WaitStatus::Exited(_, 0)));
+}
+
+/// A small generator, so that a failure can be repeated.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+fn random_bytes() {
+    let mut numbers = Numbers(0x5eed);
+    let good: Vec<Vec<u8>> = [
+        listen("127.0.0.1", 1),
+        message("localhost", 9, b"payload", Some(local("0", 0))),
+        connect("0", 1, Some(local("", 0)), Duration::from_millis(1)),
+        Request::Lookup { name: b"localhost".to_vec() },
+        Request::Close { socket: 1 },
+        Request::Sender { host: None, local: None, written: vec![] },
+        Request::Cancel { request: 1 },
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(id, request)| RequestFrame { id: id as u32, request }.encode().expect("a frame"))
+    .collect();
+    for _ in 0..60 {
+        let mut peer = Peer::new(&wide(&[]));
+        for _ in 0..50 {
+            let mut bytes = good[numbers.next() as usize % good.len()].clone();
+            let flips = numbers.next() % 3;
+            for _ in 0..flips {
+                let at = numbers.next() as usize % bytes.len();
+                bytes[at] = numbers.next() as u8;
+            }
+            if peer.try_raw(&bytes).is_err() {
+                break;
+            }
+            while peer.is_open() && peer.reply_within(Duration::ZERO).is_some() {}
+        }
+        // It lives and serves, or has ended as it should: never by a signal.
+        match peer.end_if_ended() {
+            None => {}
+            Some(WaitStatus::Exited(_, 65 | 0)) => continue,
+            Some(other) => panic!("{other:?}"),
+        }
+        peer.finish();
+    }
+}
+
+fn half_frames() {
+    let whole = RequestFrame { id: 1, request: listen("127.0.0.1", 12345) }.encode().expect("a frame");
+    for length in 1..whole.len() {
+        let peer = Peer::new(&wide(&[]));
+        peer.raw(&whole[..length]);
+        assert!(is_protocol_end(&peer), "{length}");
+    }
+}
+
+fn number_in_use() {
+    let peer = Peer::new(&wide(&[]));
+    // It waits for a name, so its number is in use.
+    let frame = RequestFrame { id: 7, request: Request::Lookup { name: b"no.such.name.invalid".to_vec() } };
+    let bytes = frame.encode().expect("a frame");
+    peer.raw(&bytes);
+    peer.raw(&bytes);
+    assert!(is_protocol_end(&peer));
+}
+
+fn unread_replies() {
+    let mut peer = Peer::new(&wide(&[]));
+    let frame = |id| RequestFrame { id, request: Request::Facts }.encode().expect("a frame");
+    let start = Instant::now();
+    let mut sent = 0u32;
+    // Until nothing more is taken for a while.
+    let mut full = Instant::now();
+    while full.elapsed() < Duration::from_millis(500) && start.elapsed() < LONG {
+        match peer.try_raw(&frame(sent)) {
+            Ok(_) => {
+                sent += 1;
+                full = Instant::now();
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    assert!(sent < 100_000, "{sent} requests were taken without a reply being read");
+    assert!(peer.memory() < 32 << 20, "{} bytes", peer.memory());
+    // Read, they are all there, and it goes on.
+    for id in 0..sent {
+        assert_eq!(peer.reply_within(LONG).map(|(id, _)| id), Some(id));
+    }
+    assert!(peer.call(Request::Facts).0.is_ok());
+    peer.finish();
+}
+
+fn large_messages() {
+    // They wait for a name, and may not all be kept.
+    let mut peer = Peer::new(&wide(&[]));
+    let payload = vec![1u8; MAXIMUM_PAYLOAD];
+    let asked: Vec<u32> =
+        (0..200).map(|_| peer.ask(message("no.such.name.invalid", 9, &payload, None))).collect();
+    let first = peer.reply_within(LONG).expect("a reply");
+    assert_eq!(first.1 .0, Err(Failure::Busy));
+    assert!(peer.memory() < 32 << 20, "{} bytes", peer.memory());
+    for id in asked.iter().rev().take(50) {
+        peer.ask(Request::Cancel { request: *id });
+    }
+    peer.finish();
+}
+
+fn too_many() {
+    let mut peer = Peer::new(&wide(&[]));
+    let asked: Vec<u32> =
+        (0..1100).map(|_| peer.ask(Request::Lookup { name: b"no.such.name.invalid".to_vec() })).collect();
+    let busy = asked[1024..].iter().filter(|id| peer.answer(**id).0 == Err(Failure::Busy)).count();
+    assert!(busy > 0, "none was refused");
+    let facts = peer.call(Request::Facts).0;
+    assert!(matches!(facts, Ok(Reply::Facts { .. })));
+    peer.finish();
+}
+
+fn descriptors() {
+    use nix::sys::socket::{sendmsg, ControlMessage, MsgFlags};
+    use std::os::fd::AsRawFd;
+    let mut peer = Peer::new(&wide(&[]));
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    let bytes = RequestFrame { id: 900, request: Request::Facts }.encode().expect("a frame");
+    let numbers = [writer.as_raw_fd()];
+    sendmsg::<()>(
+        peer.raw_channel(),
+        &[std::io::IoSlice::new(&bytes)],
+        &[ControlMessage::ScmRights(&numbers)],
+        MsgFlags::empty(),
+        None,
+    )
+    .expect("sent");
+    assert!(peer.answer(900).0.is_ok());
+    // The only other copy is closed: the pipe has ended.
+    drop(writer);
+    let mut set = [nix::poll::PollFd::new(reader.as_fd(), nix::poll::PollFlags::POLLIN)];
+    assert_eq!(nix::poll::poll(&mut set, nix::poll::PollTimeout::from(20_000u16)), Ok(1));
+    assert_eq!(nix::unistd::read(&reader, &mut [0u8; 1]), Ok(0));
+    peer.finish();
+}
+
+fn parent_death() {
+    use launcher::sys::process::{self, Cloned};
+    // A supervisor of its own, which is killed.
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    let Ok(cloned) = process::clone_into(0, None) else { panic!("no child") };
+    match cloned {
+        Cloned::Child => {
+            let peer = Peer::new(&wide(&[]));
+            let _ = nix::unistd::write(&writer, &peer.broker.pid.to_le_bytes());
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        Cloned::Parent { pidfd, .. } => {
+            drop(writer);
+            let mut number = [0u8; 4];
+            assert_eq!(nix::unistd::read(&reader, &mut number), Ok(4));
+            let broker = nix::unistd::Pid::from_raw(i32::from_le_bytes(number));
+            assert!(nix::sys::signal::kill(broker, None::<Signal>).is_ok(), "it lives");
+            process::kill_and_reap(pidfd.as_fd());
+            let start = Instant::now();
+            let gone = || {
+                let stat = std::fs::read_to_string(format!("/proc/{broker}/stat")).unwrap_or_default();
+                stat.is_empty() || stat.contains(") Z ")
+            };
+            while !gone() {
+                assert!(start.elapsed() < Duration::from_secs(10), "the broker outlived its supervisor");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
