@@ -223,7 +223,7 @@ impl Builder {
             parameters: shell.parameters,
             star: shell.star,
             double_star: shell.double_star,
-            plain: !shell.star && !shell.double_star,
+            arity: if shell.star || shell.double_star { NO_ARITY } else { u16::from(shell.parameters) },
             locals: self.locals as u8,
             registers: self.highest.max(self.locals),
             handling: shell.handling,

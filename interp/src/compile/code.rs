@@ -26,8 +26,8 @@ pub struct Code {
     pub star: bool,
     /// Whether `**kwargs` follows.
     pub double_star: bool,
-    /// Whether a call with exactly `parameters` arguments needs no binding.
-    pub plain: bool,
+    /// The number of arguments with which a call needs no binding; `NO_ARITY` if there is none.
+    pub arity: u16,
     /// Registers of locals: register 0, parameters, named locals. The rest are temporaries.
     pub locals: u8,
     /// All registers in use, counted from 0.
@@ -54,6 +54,9 @@ pub struct Code {
     /// Handlers, innermost first.
     pub handlers: Box<[HandlerRange]>,
 }
+
+/// [`Code::arity`] of a code whose arguments always need binding.
+pub const NO_ARITY: u16 = u16::MAX;
 
 /// A function or class inside a code.
 #[derive(Debug)]

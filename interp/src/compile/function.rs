@@ -92,6 +92,8 @@ pub struct Function<'a> {
     wide_names: Vec<Str>,
     wide: Reg,
     handling: Reg,
+    /// Registers behind the first that a call fills.
+    parameters: u16,
     /// Enclosing statements, innermost last.
     pub enclosures: Vec<Enclosure>,
 }
@@ -129,6 +131,7 @@ impl<'a> Function<'a> {
             wide_names: Vec::new(),
             wide: 0,
             handling: 0,
+            parameters: 0,
             enclosures: Vec::new(),
         }
     }
@@ -150,6 +153,9 @@ impl<'a> Function<'a> {
         let locals = self.local_names.len() as u16;
         self.code.locals = locals;
         self.code.next = locals;
+        if self.parameters + 1 < locals {
+            self.code.emit(Op::Clear { from: self.parameters as Reg + 1, to: locals as Reg });
+        }
     }
 
     fn finish(self, name: Str, parameters: u8, star: bool, double_star: bool) -> Code {
@@ -268,6 +274,7 @@ impl<'a> Function<'a> {
             self.assigned.insert(register);
             self.places.insert(symbol, Place::Local(register));
         }
+        self.parameters = self.local_names.len() as u16 - 1;
         self.reserve_handling(block_has_try(&def.body));
         // Shared variables must be in registers; the others as far as there is room.
         let (shared, own): (Vec<Symbol>, Vec<Symbol>) = scope
@@ -358,6 +365,7 @@ impl<'a> Function<'a> {
         self.add_local(bases);
         let dict = self.heap.intern(b"names");
         self.add_local(dict);
+        self.parameters = 1;
         self.reserve_handling(block_has_try(&class.body));
         self.start_temporaries();
         self.code.emit(Op::NewDict { d: 2 });

@@ -31,6 +31,9 @@ pub enum Op {
     None { d: Reg },
     /// `d` becomes unset; its old value is dropped. For temporaries and `del`ed locals.
     Drop { d: Reg },
+    /// At the head of a function: its locals behind the parameters are unset. Registers
+    /// from `from` to before `to`, which hold nothing counted.
+    Clear { from: Reg, to: Reg },
     /// `del` of a local: raises if it is unset.
     DeleteLocal { d: Reg },
 

@@ -213,23 +213,12 @@ impl Vm {
     ) -> Invoke {
         let code = Rc::clone(&self.heap.functions[function].code);
         Thread::reach(stack, at + count, &mut self.heap);
-        if code.plain && extra.keywords.is_empty() && usize::from(code.parameters) == count {
-            self.unset_locals(stack, at, &code);
+        if extra.keywords.is_empty() && usize::from(code.arity) == count {
             return Invoke::Enter(code);
         }
         match self.bind_arguments(stack, at, count, function, &code, extra) {
             Ok(()) => Invoke::Enter(code),
             Err(raised) => Invoke::Raised(raised),
-        }
-    }
-
-    /// Unsets the locals behind the parameters of a frame at `at`.
-    fn unset_locals(&mut self, stack: &mut [Value], at: usize, code: &Code) {
-        let first =
-            at + 1 + usize::from(code.parameters) + usize::from(code.star) + usize::from(code.double_star);
-        let last = at + usize::from(code.locals);
-        if first < last {
-            stack[first..last].fill(Value::Unset);
         }
     }
 
@@ -326,7 +315,6 @@ impl Vm {
                 self.heap.dict_set(dict, Value::Str(key), value)?;
             }
         }
-        self.unset_locals(stack, at, code);
         Ok(())
     }
 

@@ -303,7 +303,7 @@ impl Vm {
 
     /// At the end of a call that has handled exceptions: the caller's comes back.
     #[inline(never)]
-    fn end_handling(&mut self, handled: &mut (Value, Value), code: &Code, regs: &mut Registers) {
+    fn end_handling(&mut self, handled: &mut (Value, Value), code: &Rc<Code>, regs: &mut Registers) {
         let old = self.restore_handled(handled, code, regs);
         self.heap.release(old.0);
         self.heap.release(old.1);
@@ -342,7 +342,9 @@ impl Vm {
             // Everything reaches the code through `running`: one pointer to keep at hand.
             let code: &Rc<Code> = &running;
             let ops: &[Op] = &code.ops;
-            let locals = code.locals;
+            if stack.len() < base + WINDOW {
+                Thread::reach(stack, base, &mut self.heap);
+            }
             let Some(regs) = window(stack, base) else {
                 break 'frame Exit::Raise(self.too_deep_calls());
             };
@@ -393,7 +395,7 @@ impl Vm {
                         reg!(0) = Value::Unset;
                         self.heap.release_function(function);
                     }
-                    for r in 1..locals {
+                    for r in 1..code.locals {
                         let old = reg!(r);
                         if old.is_counted() {
                             reg!(r) = Value::Unset;
@@ -419,6 +421,80 @@ impl Vm {
                         }
                         None => break 'frame Exit::Return(value),
                     }
+                }};
+            }
+            macro_rules! call {
+                ($d:expr, $t:expr, $count:expr, $on_object:expr) => {{
+                    let (d, t, count): (Reg, Reg, usize) = ($d, $t, $count);
+                    match reg!(t) {
+                        Value::Function(function) => {
+                            let callee = &self.heap.functions[function].code;
+                            if callee.arity as usize == count {
+                                self.fuel -= 1;
+                                if frames.len() < RECURSION_LIMIT && self.fuel >= 0 {
+                                    let callee = Rc::clone(callee);
+                                    let caller = std::mem::replace(&mut running, callee);
+                                    frames.push(Frame {
+                                        code: Some(caller),
+                                        pc: pc as u32,
+                                        base: base as u32,
+                                        dst: d,
+                                        kind: FrameKind::Store,
+                                    });
+                                    base += t as usize;
+                                    pc = 0;
+                                    continue 'frame;
+                                }
+                            }
+                        }
+                        Value::Native(native) => {
+                            let first = t.wrapping_add(1) as usize;
+                            if $on_object && Value::Native(native).same(self.append) && count == 2 {
+                                if let Value::List(list) = reg!(t + 1) {
+                                    let item = std::mem::replace(&mut reg!(t + 2), Value::Unset);
+                                    let items = &mut self.heap.lists[list].items;
+                                    if items.len() < items.capacity() {
+                                        items.push(item);
+                                    } else {
+                                        attempt!(self.heap.list_push(list, item));
+                                    }
+                                    put!(t + 1, Value::Unset);
+                                    put!(d, Value::None);
+                                    continue;
+                                }
+                            }
+                            let row = self.native(native);
+                            let (call, method) = (row.call, row.method);
+                            let fits = {
+                                let given = count.wrapping_sub(usize::from(method));
+                                given >= usize::from(row.min)
+                                    && (given <= usize::from(row.max) || row.max == super::native::ANY)
+                            };
+                            // The object of a method found in its own class needs no check
+                            // unless it is an instance; one taken from a class does.
+                            let direct = !method || ($on_object && self.is_own_method(native, reg!(t + 1)));
+                            if fits && direct {
+                                let args = Args { positional: &regs[first..first + count], keywords: &[] };
+                                let result = call(self, args);
+                                for place in &mut regs[first..first + count] {
+                                    let old = std::mem::replace(place, Value::Unset);
+                                    if old.is_counted() {
+                                        self.drop_value(old);
+                                    }
+                                }
+                                reg!(t) = Value::Unset;
+                                match attempt!(result) {
+                                    Flow::Value(value) => {
+                                        put!(d, value);
+                                        continue;
+                                    }
+                                    flow => break 'frame Exit::Flow(flow, d),
+                                }
+                            }
+                        }
+                        _ => {}
+                    }
+                    break 'frame Exit::Call { d, t, count };
                 }};
             }
             macro_rules! arithmetic {
@@ -561,6 +637,7 @@ impl Vm {
                     }
                     Op::Int { d, value } => put!(d, Value::Int(i64::from(value))),
                     Op::None { d } => put!(d, Value::None),
+                    Op::Clear { from, to } => regs[from as usize..to as usize].fill(Value::Unset),
                     Op::Drop { d } => put!(d, Value::Unset),
                     Op::DeleteLocal { d } => {
                         if reg!(d).is_unset() {
@@ -816,7 +893,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let truth = self.truth(value);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         put!(d, Value::bool(!truth));
                     }
 
@@ -882,7 +959,7 @@ impl Vm {
                         let holds = match (reg!(a), right) {
                             (Value::Str(x), Value::Str(y)) => {
                                 let same = x == y || self.heap.bytes(x) == self.heap.bytes(y);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 same
                             }
                             _ => attempt!(self.compare_const_slow(
@@ -902,7 +979,7 @@ impl Vm {
                         let holds = match (reg!(a), right) {
                             (Value::Str(x), Value::Str(y)) => {
                                 let same = x == y || self.heap.bytes(x) == self.heap.bytes(y);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 same
                             }
                             _ => attempt!(self.compare_const_slow(
@@ -924,8 +1001,8 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, which));
                         }
                         let same = left.same(right);
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
                         if same {
                             jump!(to);
                         }
@@ -937,8 +1014,8 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, which));
                         }
                         let same = left.same(right);
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
                         if !same {
                             jump!(to);
                         }
@@ -948,7 +1025,7 @@ impl Vm {
                         if value.is_unset() {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         if value.is_none() {
                             jump!(to);
                         }
@@ -958,7 +1035,7 @@ impl Vm {
                         if value.is_unset() {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         if !value.is_none() {
                             jump!(to);
                         }
@@ -983,7 +1060,7 @@ impl Vm {
                             Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             other => {
                                 let truth = self.truth(other);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 truth
                             }
                         };
@@ -999,7 +1076,7 @@ impl Vm {
                             Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             other => {
                                 let truth = self.truth(other);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 truth
                             }
                         };
@@ -1011,12 +1088,12 @@ impl Vm {
                         if self.truth(reg!(a)) {
                             pc = to as usize;
                         } else {
-                            self.consume(regs, locals, a);
+                            self.consume(regs, code.locals, a);
                         }
                     }
                     Op::KeepFalse { a, to } => {
                         if self.truth(reg!(a)) {
-                            self.consume(regs, locals, a);
+                            self.consume(regs, code.locals, a);
                         } else {
                             pc = to as usize;
                         }
@@ -1037,7 +1114,7 @@ impl Vm {
                                 };
                                 if !value.is_unset() {
                                     self.heap.retain(value);
-                                    self.consume(regs, locals, a);
+                                    self.consume(regs, code.locals, a);
                                     put!(d, value);
                                     continue;
                                 }
@@ -1046,7 +1123,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let result = self.get_attribute_filling(object, site);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         let value = attempt!(result);
                         put!(d, value);
                     }
@@ -1064,7 +1141,7 @@ impl Vm {
                                 } else {
                                     self.add_cached(instance, cache, value);
                                 }
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 continue;
                             }
                         } else if object.is_unset() {
@@ -1072,7 +1149,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let result = self.set_attribute_filling(object, site, value);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         attempt!(result);
                     }
                     Op::DeleteAttribute { a, site } => {
@@ -1081,7 +1158,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let result = self.delete_attribute(object, code.sites[site as usize].name);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         attempt!(result);
                     }
                     Op::Method { t, site } => {
@@ -1119,7 +1196,7 @@ impl Vm {
                             (Value::List(list), Value::Int(i)) => {
                                 if let Some(&item) = self.heap.list(list).get(i as usize) {
                                     self.heap.retain(item);
-                                    self.consume(regs, locals, a);
+                                    self.consume(regs, code.locals, a);
                                     put!(d, item);
                                     continue;
                                 }
@@ -1127,24 +1204,24 @@ impl Vm {
                             (Value::Str(text), Value::Int(i)) => {
                                 if let Some(&byte) = self.heap.bytes(text).get(i as usize) {
                                     let item = self.heap.byte(byte);
-                                    self.consume(regs, locals, a);
+                                    self.consume(regs, code.locals, a);
                                     put!(d, item);
                                     continue;
                                 }
                             }
                             (Value::Unset, _) => {
-                                self.consume(regs, locals, b);
+                                self.consume(regs, code.locals, b);
                                 break 'frame Exit::Raise(self.unbound(code, a));
                             }
                             (_, Value::Unset) => {
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 break 'frame Exit::Raise(self.unbound(code, b));
                             }
                             _ => {}
                         }
                         let result = self.get_item(container, index);
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
                         let item = attempt!(result);
                         put!(d, item);
                     }
@@ -1159,12 +1236,12 @@ impl Vm {
                         let item = match found {
                             Some(item) => {
                                 self.heap.retain(item);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 item
                             }
                             None => {
                                 let result = self.get_item(container, Value::Int(i64::from(i)));
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 attempt!(result)
                             }
                         };
@@ -1177,20 +1254,20 @@ impl Vm {
                             if let Some(place) = self.heap.lists[list].items.get_mut(i as usize) {
                                 let old = std::mem::replace(place, value);
                                 self.heap.release(old);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 continue;
                             }
                         }
                         if container.is_unset() || index.is_unset() {
                             self.heap.release(value);
-                            self.consume(regs, locals, a);
-                            self.consume(regs, locals, b);
+                            self.consume(regs, code.locals, a);
+                            self.consume(regs, code.locals, b);
                             let which = if container.is_unset() { a } else { b };
                             break 'frame Exit::Raise(self.unbound(code, which));
                         }
                         let result = self.set_item(container, index, value);
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
                         attempt!(result);
                     }
                     Op::SetItemInt { a, c, i } => {
@@ -1200,7 +1277,7 @@ impl Vm {
                             if let Some(place) = self.heap.lists[list].items.get_mut(i as usize) {
                                 let old = std::mem::replace(place, value);
                                 self.heap.release(old);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 continue;
                             }
                         }
@@ -1209,7 +1286,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let result = self.set_item(container, Value::Int(i64::from(i)), value);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         attempt!(result);
                     }
                     Op::DeleteItem { a, b } => {
@@ -1221,8 +1298,8 @@ impl Vm {
                         } else {
                             self.delete_item(container, index)
                         };
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
                         attempt!(result);
                     }
                     Op::Slice { d, a, b, c } => {
@@ -1232,9 +1309,9 @@ impl Vm {
                         } else {
                             self.get_slice(container, reg!(b), reg!(c))
                         };
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
-                        self.consume(regs, locals, c);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
+                        self.consume(regs, code.locals, c);
                         let value = attempt!(result);
                         put!(d, value);
                     }
@@ -1242,16 +1319,16 @@ impl Vm {
                         let value = attempt!(self.own(regs, code, v));
                         let result = self.set_slice(reg!(a), reg!(b), reg!(c), value);
                         self.heap.release(value);
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
-                        self.consume(regs, locals, c);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
+                        self.consume(regs, code.locals, c);
                         attempt!(result);
                     }
                     Op::DeleteSlice { a, b, c } => {
                         let result = self.delete_slice(reg!(a), reg!(b), reg!(c));
-                        self.consume(regs, locals, a);
-                        self.consume(regs, locals, b);
-                        self.consume(regs, locals, c);
+                        self.consume(regs, code.locals, a);
+                        self.consume(regs, code.locals, b);
+                        self.consume(regs, code.locals, c);
                         attempt!(result);
                     }
                     Op::NewSlice { d, a } => {
@@ -1306,7 +1383,7 @@ impl Vm {
                         }
                         if let Value::Dict(dict) = reg!(a) {
                             let result = self.heap.dict_set(dict, reg!(b), value);
-                            self.consume(regs, locals, b);
+                            self.consume(regs, code.locals, b);
                             attempt!(result);
                         }
                     }
@@ -1321,12 +1398,12 @@ impl Vm {
                                     self.heap.retain(item);
                                     reg!(first + at) = item;
                                 }
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                             }
                             Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             _ => {
                                 let result = self.unpack(source, n);
-                                self.consume(regs, locals, a);
+                                self.consume(regs, code.locals, a);
                                 let items = attempt!(result);
                                 regs[first..first + n].copy_from_slice(&items);
                             }
@@ -1334,7 +1411,7 @@ impl Vm {
                     }
                     Op::UnpackMany { d, a, count } => {
                         let result = self.unpack(reg!(a), count as usize);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         let items = attempt!(result);
                         let list = self.heap.new_list(items);
                         put!(d, list);
@@ -1433,100 +1510,17 @@ impl Vm {
                         }
                     }
 
-                    Op::Call { .. } | Op::CallMethod { .. } => {
-                        let (d, t, count) = match ops[at] {
-                            Op::CallMethod { d, t, count } => {
-                                if reg!(t + 1).is_unset() {
-                                    // No object: the arguments move down by one.
-                                    let first = t as usize + 1;
-                                    regs.copy_within(first + 1..first + 1 + count as usize, first);
-                                    reg!(first + count as usize) = Value::Unset;
-                                    (d, t, count as usize)
-                                } else {
-                                    (d, t, count as usize + 1)
-                                }
-                            }
-                            Op::Call { d, t, count } => (d, t, count as usize),
-                            _ => continue,
-                        };
-                        match reg!(t) {
-                            Value::Function(function) => {
-                                let callee = &self.heap.functions[function].code;
-                                if callee.plain && callee.parameters as usize == count {
-                                    self.fuel -= 1;
-                                    if frames.len() < RECURSION_LIMIT && self.fuel >= 0 {
-                                        let callee = Rc::clone(callee);
-                                        let caller = std::mem::replace(&mut running, callee);
-                                        frames.push(Frame {
-                                            code: Some(caller),
-                                            pc: pc as u32,
-                                            base: base as u32,
-                                            dst: d,
-                                            kind: FrameKind::Store,
-                                        });
-                                        base += t as usize;
-                                        pc = 0;
-                                        Thread::reach(stack, base, &mut self.heap);
-                                        let first = base + 1 + running.parameters as usize;
-                                        let last = base + running.locals as usize;
-                                        if first < last {
-                                            stack[first..last].fill(Value::Unset);
-                                        }
-                                        continue 'frame;
-                                    }
-                                }
-                            }
-                            Value::Native(native) => {
-                                let first = t as usize + 1;
-                                if Value::Native(native).same(self.append) && count == 2 {
-                                    if let Value::List(list) = reg!(first) {
-                                        let item = std::mem::replace(&mut reg!(first + 1), Value::Unset);
-                                        let items = &mut self.heap.lists[list].items;
-                                        if items.len() < items.capacity() {
-                                            items.push(item);
-                                        } else {
-                                            attempt!(self.heap.list_push(list, item));
-                                        }
-                                        put!(first as Reg, Value::Unset);
-                                        put!(d, Value::None);
-                                        continue;
-                                    }
-                                }
-                                let row = self.native(native);
-                                let (call, method) = (row.call, row.method);
-                                let fits = {
-                                    let given = count.wrapping_sub(usize::from(method));
-                                    given >= usize::from(row.min)
-                                        && (given <= usize::from(row.max) || row.max == super::native::ANY)
-                                };
-                                // The object of a method found in its own class needs no check
-                                // unless it is an instance; one taken from a class does.
-                                let direct = !method
-                                    || (matches!(ops[at], Op::CallMethod { .. })
-                                        && self.is_own_method(native, reg!(first)));
-                                if fits && direct {
-                                    let args =
-                                        Args { positional: &regs[first..first + count], keywords: &[] };
-                                    let result = call(self, args);
-                                    for at in first..first + count {
-                                        let old = std::mem::replace(&mut reg!(at), Value::Unset);
-                                        if old.is_counted() {
-                                            self.heap.release(old);
-                                        }
-                                    }
-                                    reg!(t) = Value::Unset;
-                                    match attempt!(result) {
-                                        Flow::Value(value) => {
-                                            put!(d, value);
-                                            continue;
-                                        }
-                                        flow => break 'frame Exit::Flow(flow, d),
-                                    }
-                                }
-                            }
-                            _ => {}
+                    Op::Call { d, t, count } => call!(d, t, count as usize, false),
+                    Op::CallMethod { d, t, count } => {
+                        if reg!(t + 1).is_unset() {
+                            // No object: the arguments move down by one.
+                            let first = t.wrapping_add(1) as usize;
+                            regs.copy_within(first + 1..first + 1 + count as usize, first);
+                            reg!(first + count as usize) = Value::Unset;
+                            call!(d, t, count as usize, false);
+                        } else {
+                            call!(d, t, count as usize + 1, true);
                         }
-                        break 'frame Exit::Call { d, t, count };
                     }
                     Op::CallKeywords { d, t, count, k } | Op::CallSpread { d, t, count, k, .. } => {
                         let extra = match ops[at] {
@@ -1618,7 +1612,7 @@ impl Vm {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
                         let matches = self.exception_matches(reg!(t), kind);
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         if !matches {
                             pc = to as usize;
                         }
@@ -1654,7 +1648,7 @@ impl Vm {
                                 break 'frame Exit::Print(flow);
                             }
                             let flow = attempt!(self.print_text(text, true));
-                            self.consume(regs, locals, a);
+                            self.consume(regs, code.locals, a);
                             pc = to as usize;
                             if let Some(flow) = flow {
                                 break 'frame Exit::Print(flow);
@@ -1665,7 +1659,7 @@ impl Vm {
                     },
                     Op::ToStr { d, a } => {
                         let result = crate::types::to_str(self, reg!(a));
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         step!(d, self.finish_step(regs, d, result));
                     }
                     Op::Print { a } => {
@@ -1677,7 +1671,7 @@ impl Vm {
                             Value::Str(text) => attempt!(self.print_text(text, false)),
                             _ => None,
                         };
-                        self.consume(regs, locals, a);
+                        self.consume(regs, code.locals, a);
                         if let Some(flow) = flow {
                             break 'frame Exit::Print(flow);
                         }

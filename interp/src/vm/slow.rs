@@ -43,7 +43,7 @@ impl Vm {
 
     /// UnboundLocalError for a register without a value.
     #[cold]
-    pub(crate) fn unbound(&mut self, code: &Code, r: Reg) -> Raised {
+    pub(crate) fn unbound(&mut self, code: &Rc<Code>, r: Reg) -> Raised {
         let name = match code.local_names.get(usize::from(r)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -55,7 +55,7 @@ impl Vm {
     }
 
     #[cold]
-    pub(crate) fn unbound_free(&mut self, code: &Code, index: u16) -> Raised {
+    pub(crate) fn unbound_free(&mut self, code: &Rc<Code>, index: u16) -> Raised {
         let name = match code.free_names.get(usize::from(index)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -67,7 +67,7 @@ impl Vm {
     }
 
     #[cold]
-    pub(crate) fn unbound_wide(&mut self, code: &Code, index: u16) -> Raised {
+    pub(crate) fn unbound_wide(&mut self, code: &Rc<Code>, index: u16) -> Raised {
         let name = match code.wide_names.get(usize::from(index)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -80,7 +80,7 @@ impl Vm {
 
     /// An owned share of a register: moved out of a temporary, shared with a local.
     #[inline(always)]
-    pub(crate) fn own(&mut self, regs: &mut Registers, code: &Code, r: Reg) -> Outcome<Value> {
+    pub(crate) fn own(&mut self, regs: &mut Registers, code: &Rc<Code>, r: Reg) -> Outcome<Value> {
         let value = regs[r as usize];
         if r >= code.locals {
             regs[r as usize] = Value::Unset;
@@ -99,7 +99,7 @@ impl Vm {
     pub(crate) fn binary_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
@@ -147,7 +147,7 @@ impl Vm {
     pub(crate) fn binary_int_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
@@ -167,7 +167,7 @@ impl Vm {
     pub(crate) fn unary_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         operator: UnaryOperator,
         d: Reg,
         a: Reg,
@@ -203,7 +203,7 @@ impl Vm {
     pub(crate) fn compare_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         operator: CompareOperator,
         a: Reg,
         b: Reg,
@@ -226,7 +226,7 @@ impl Vm {
     pub(crate) fn contains_step(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         a: Reg,
         b: Reg,
     ) -> Outcome<bool> {
@@ -252,7 +252,7 @@ impl Vm {
     pub(crate) fn compare_const_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         operator: CompareOperator,
         a: Reg,
         right: Value,
@@ -275,7 +275,7 @@ impl Vm {
 
     /// A global or built-in: borrowed.
     #[inline(never)]
-    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<Value> {
+    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Rc<Code>, g: u16) -> Outcome<Value> {
         let site = &code.globals[usize::from(g)];
         let Some(dict) = self.globals_of(regs[0]) else {
             return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
@@ -308,7 +308,7 @@ impl Vm {
     pub(crate) fn set_global_slow(
         &mut self,
         regs: &Registers,
-        code: &Code,
+        code: &Rc<Code>,
         g: u16,
         value: Value,
     ) -> Outcome<()> {
@@ -327,7 +327,7 @@ impl Vm {
     }
 
     /// `del` of a global.
-    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<()> {
+    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Rc<Code>, g: u16) -> Outcome<()> {
         let name = code.globals[usize::from(g)].name;
         let removed = match self.globals_of(regs[0]) {
             Some(dict) => self.heap.dict_remove(dict, Value::Str(name))?,
@@ -349,7 +349,7 @@ impl Vm {
     pub(crate) fn make_function(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
+        code: &Rc<Code>,
         t: Reg,
         count: u8,
         f: u16,
@@ -396,7 +396,7 @@ impl Vm {
     }
 
     /// The class of a finished class body: owned.
-    pub(crate) fn make_class(&mut self, regs: &mut Registers, code: &Code) -> Outcome<Value> {
+    pub(crate) fn make_class(&mut self, regs: &mut Registers, code: &Rc<Code>) -> Outcome<Value> {
         let Value::Dict(dict) = regs[2] else {
             return Err(self.heap.raise(Builtin::SystemError, "no class body"));
         };
@@ -434,7 +434,7 @@ impl Vm {
         stack: &mut Vec<Value>,
         at: usize,
         count: usize,
-        code: &Code,
+        code: &Rc<Code>,
         names: u16,
         extra: u8,
     ) -> Outcome<(usize, super::call::Extra)> {
