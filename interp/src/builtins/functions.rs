@@ -84,6 +84,10 @@ fn len(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             let name = heap.text(heap.classes[heap.instances[instance].class].name);
             return fail(vm, Builtin::AttributeError, format!("{name} instance has no attribute '__len__'"));
         }
+        view if heap.view_of(view).is_some() => match heap.view_of(view) {
+            Some((dict, _)) => heap.dicts[dict].table.len(),
+            None => 0,
+        },
         _ => {
             let name = type_name(heap, item);
             return fail(vm, Builtin::TypeError, format!("object of type '{name}' has no len()"));
@@ -180,7 +184,11 @@ fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     }
     let (start, stop, step) = match *given {
         [stop] => (IBig::ZERO, range_bound(vm, stop, "end")?, IBig::ONE),
-        [start, stop] => (range_bound(vm, start, "start")?, range_bound(vm, stop, "end")?, IBig::ONE),
+        [start, stop] => {
+            // 2.7 looks at the end first.
+            let stop = range_bound(vm, stop, "end")?;
+            (range_bound(vm, start, "start")?, stop, IBig::ONE)
+        }
         [start, stop, step] => {
             (range_bound(vm, start, "start")?, range_bound(vm, stop, "end")?, range_bound(vm, step, "step")?)
         }

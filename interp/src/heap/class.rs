@@ -47,6 +47,10 @@ builtin_classes! {
     ValueIterator, "dictionary-valueiterator", "__builtin__", Object;
     ItemIterator, "dictionary-itemiterator", "__builtin__", Object;
     Iterator, "iterator", "__builtin__", Object;
+    MethodDescriptor, "method_descriptor", "__builtin__", Object;
+    KeysView, "dict_keys", "__builtin__", Object;
+    ValuesView, "dict_values", "__builtin__", Object;
+    ItemsView, "dict_items", "__builtin__", Object;
     SafeDict, "SafeDict", "safe", Object;
     BaseException, "BaseException", "exceptions", Object;
     SystemExit, "SystemExit", "exceptions", BaseException;
@@ -204,6 +208,11 @@ impl Heap {
             Value::Method(_) => Builtin::Method,
             Value::Class(_) => Builtin::Type,
             Value::SafeDict(_) => Builtin::SafeDict,
+            Value::Iter(iter) if self.iters[iter].view => match self.iters[iter].mode {
+                super::IterMode::Items => Builtin::KeysView,
+                super::IterMode::Values => Builtin::ValuesView,
+                super::IterMode::Pairs => Builtin::ItemsView,
+            },
             Value::Iter(iter) => match (self.iters[iter].source, self.iters[iter].mode) {
                 (_, super::IterMode::Values) => Builtin::ValueIterator,
                 (_, super::IterMode::Pairs) => Builtin::ItemIterator,

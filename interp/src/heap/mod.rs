@@ -1161,7 +1161,30 @@ impl Heap {
             Value::Set(set) => self.sets[set].table.len(),
             _ => 0,
         };
-        Value::Iter(Iter(new_slot!(self, Iter, iters, IterData { source, position: 0, expected, mode })))
+        Value::Iter(Iter(new_slot!(
+            self,
+            Iter,
+            iters,
+            IterData { source, position: 0, expected, mode, view: false }
+        )))
+    }
+
+    /// A view of a dict: owned. Takes `source` over.
+    pub fn new_view(&mut self, source: Value, mode: IterMode) -> Value {
+        let view = self.new_iter(source, mode);
+        if let Value::Iter(iter) = view {
+            self.iters[iter].view = true;
+        }
+        view
+    }
+
+    /// The dict behind a view, and what the view shows of it; `None` for any other value.
+    pub fn view_of(&self, value: Value) -> Option<(Dict, IterMode)> {
+        let Value::Iter(iter) = value else { return None };
+        match self.iters[iter] {
+            IterData { source: Value::Dict(dict), view: true, mode, .. } => Some((dict, mode)),
+            _ => None,
+        }
     }
 
     /// An API object: owned. Takes `label` over, borrows `class` (a built-in one).

@@ -206,6 +206,9 @@ pub struct IterData {
     pub expected: usize,
     /// What it yields.
     pub mode: IterMode,
+    /// Whether it is no iterator but a view of a dict (`viewkeys` and its sisters): what is
+    /// iterated over anew each time, and what shows changes of the dict.
+    pub view: bool,
 }
 
 /// An object of the API.

@@ -129,6 +129,24 @@ fn iteritems(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     iterated(vm, &args, IterMode::Pairs)
 }
 
+fn viewed(vm: &mut Vm, args: &Args<'_>, mode: IterMode) -> NativeReturn {
+    let dict = this(vm, args)?;
+    let source = vm.heap.share(Value::Dict(dict));
+    value(vm.heap.new_view(source, mode))
+}
+
+fn viewkeys(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    viewed(vm, &args, IterMode::Items)
+}
+
+fn viewvalues(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    viewed(vm, &args, IterMode::Values)
+}
+
+fn viewitems(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    viewed(vm, &args, IterMode::Pairs)
+}
+
 /// Raises KeyError with the key itself.
 pub(super) fn key_error<T>(vm: &mut Vm, key: Value) -> Outcome<T> {
     let key = vm.heap.share(key);
@@ -306,6 +324,9 @@ pub const METHODS: &[NativeDef] = &[
     NativeDef::method("setdefault", 0, ANY, setdefault),
     NativeDef::method("update", 0, ANY, update).with_keywords(),
     NativeDef::method("values", 0, 0, values),
+    NativeDef::method("viewitems", 0, 0, viewitems),
+    NativeDef::method("viewkeys", 0, 0, viewkeys),
+    NativeDef::method("viewvalues", 0, 0, viewvalues),
     NativeDef::method("__init__", 0, ANY, init).with_keywords(),
     NativeDef::method("__repr__", 0, 0, show),
 ];

@@ -53,6 +53,9 @@ struct Machine {
 
 /// `text.format(…)`
 pub fn format(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
+    if args.positional.is_empty() {
+        return fail(vm, Builtin::TypeError, "descriptor 'format' of 'str' object needs an argument");
+    }
     let Some(text) = args.get(0).and_then(|text| as_str(&vm.heap, text)) else {
         return fail(vm, Builtin::TypeError, "descriptor 'format' requires a 'str' object");
     };

@@ -322,6 +322,9 @@ pub fn construct_tuple(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 /// `slice(…)`
 pub fn construct_slice(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (_, given) = split_class(vm, &args)?;
+    if !args.keywords.is_empty() {
+        return fail(vm, Builtin::TypeError, "slice() does not take keyword arguments");
+    }
     super::support::unpack(vm, "slice", given.len(), 1, 3)?;
     let mut parts = [Value::None; 3];
     match *given {

@@ -37,6 +37,7 @@ use crate::vm::Vm;
 pub use lists::range_length;
 pub use numbers::{absolute, in_base, round};
 pub use operators::{div_mod, old_instance_lacks, power_mod, to_float};
+pub use sets::{from_view, is_set_view};
 pub use sorting::sort_plain;
 
 /// Methods of the built-in classes.

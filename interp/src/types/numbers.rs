@@ -304,7 +304,10 @@ pub fn construct_type(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let ([item], []) = (given, args.keywords) else {
         return crate::builtins::misused_type(vm);
     };
-    let class = vm.heap.type_of(*item);
+    let class = match *item {
+        Value::Native(native) if vm.native(native).method => Builtin::MethodDescriptor.class(),
+        item => vm.heap.type_of(item),
+    };
     value(vm.heap.share(Value::Class(class)))
 }
 

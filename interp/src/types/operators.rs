@@ -101,6 +101,11 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
         (Op::Subtract | Op::And | Op::Or | Op::Xor, Value::Set(_), Value::Set(_)) => {
             return super::sets::operator(vm, operator, inplace, left, a, b);
         }
+        (Op::Subtract | Op::And | Op::Or | Op::Xor, _, _)
+            if super::sets::is_set_view(vm, a) || super::sets::is_set_view(vm, b) =>
+        {
+            return super::sets::view_operator(vm, operator, a, b);
+        }
         _ => {}
     }
     unsupported(vm, operator, inplace, left, right)

@@ -2,7 +2,7 @@
 use super::hook;
 use super::lists::{finish, split_class};
 use super::support::{fail, release_all, unpack, unwrap};
-use crate::heap::{Builtin, Outcome, Set, Style, Value};
+use crate::heap::{Builtin, IterMode, Outcome, Set, Style, Value};
 use crate::syntax::ast::BinaryOperator as Op;
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
@@ -119,6 +119,28 @@ pub fn operator(vm: &mut Vm, operator: Op, inplace: bool, left: Value, a: Value,
             Err(raised)
         }
     }
+}
+
+/// Whether a value is a view of a dict that set operators accept: not that of its values.
+pub fn is_set_view(vm: &Vm, item: Value) -> bool {
+    matches!(vm.heap.view_of(item), Some((_, IterMode::Items | IterMode::Pairs)))
+}
+
+/// `a & b` and its sisters where one of the two is a view of a dict: a new set.
+pub fn view_operator(vm: &mut Vm, operator: Op, a: Value, b: Value) -> NativeReturn {
+    let result = as_set(vm, a, false)?;
+    match apply_all(vm, operator, result, &[b]) {
+        Ok(()) => value(Value::Set(result)),
+        Err(raised) => {
+            vm.heap.release(Value::Set(result));
+            Err(raised)
+        }
+    }
+}
+
+/// A view (or a set) as a set of its own: owned.
+pub fn from_view(vm: &mut Vm, item: Value) -> Outcome<Value> {
+    Ok(Value::Set(as_set(vm, item, false)?))
 }
 
 /// A method that gives a new set: `operator` applied with every argument in turn.

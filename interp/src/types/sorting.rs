@@ -16,10 +16,10 @@ const CHUNK: usize = 16 << 10;
 pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
     only_keywords(vm, &args, &["cmp", "key", "reverse"])?;
-    let argument = |at: usize, name: &str| {
-        args.get(at).or_else(|| keyword(vm, &args, name)).filter(|given| !given.is_none())
-    };
-    let (compare, key, reverse) = (argument(1, "cmp"), argument(2, "key"), argument(3, "reverse"));
+    let argument = |at: usize, name: &str| args.get(at).or_else(|| keyword(vm, &args, name));
+    let callable = |given: Option<Value>| given.filter(|given| !given.is_none());
+    let (compare, key) = (callable(argument(1, "cmp")), callable(argument(2, "key")));
+    let reverse = argument(3, "reverse");
     let reverse = match reverse {
         Some(given) => integer_argument(vm, given)? != 0,
         None => false,

@@ -146,7 +146,7 @@ pub fn scalar(heap: &Heap, out: &mut Vec<u8>, item: Value, mode: Mode) -> bool {
             let name = heap.text(heap.functions[function].code.name);
             out.extend_from_slice(format!("<function {name} at 0x{:x}>", identity(item)).as_bytes());
         }
-        Value::Cell(_) | Value::Iter(_) => {
+        Value::Cell(_) | Value::Iter(_) if heap.view_of(item).is_none() => {
             let name = type_name(heap, item);
             out.extend_from_slice(format!("<{name} object at 0x{:x}>", identity(item)).as_bytes());
         }
@@ -271,6 +271,15 @@ impl Printer {
             Value::Set(set) => {
                 let name: &[u8] = if vm.heap.sets[set].frozen { b"frozenset" } else { b"set" };
                 self.open_set(vm, item, name)
+            }
+            Value::Iter(_) => {
+                let name = type_name(&vm.heap, item);
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b'(');
+                let items = vm.collect_items(item)?;
+                self.push(vm, item, Shape::Close(b")"))?;
+                self.next = Some((vm.heap.new_list(items), Mode::Repr));
+                Ok(Step::Go)
             }
             Value::Slice(_) => self.open(vm, item, b"slice(", Shape::Slice, b"slice(...)"),
             Value::Native(native) => {

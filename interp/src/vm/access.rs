@@ -137,7 +137,10 @@ impl Vm {
                     None => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
                 },
             },
-            (Value::Set(_), _) if self.as_index(index).is_some() => {
+            (Value::Set(_) | Value::Iter(_), _)
+                if self.as_index(index).is_some()
+                    && (matches!(container, Value::Set(_)) || self.heap.view_of(container).is_some()) =>
+            {
                 self.no_items(container, "__getitem__", "does not support indexing")
             }
             _ => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
@@ -288,7 +291,21 @@ impl Vm {
                 if let Some(payload) = self.payload_of(container) {
                     return self.delete_item(payload, index);
                 }
-                self.no_items(container, "__delitem__", "doesn't support item deletion")
+                // The words depend on whether the type has anything of a sequence.
+                let message = match container {
+                    Value::Str(_)
+                    | Value::Tuple(_)
+                    | Value::Set(_)
+                    | Value::XRange(_)
+                    | Value::Iter(_)
+                    | Value::Instance(_)
+                        if self.as_index(index).is_some() =>
+                    {
+                        "doesn't support item deletion"
+                    }
+                    _ => "does not support item deletion",
+                };
+                self.no_items(container, "__delitem__", message)
             }
         }
     }
@@ -409,10 +426,7 @@ impl Vm {
                     return self.get_slice(payload, lower, upper);
                 }
                 match container {
-                    Value::Dict(_) | Value::SafeDict(_) => {
-                        let name = "slice";
-                        self.type_error(&format!("unhashable type: '{name}'"))
-                    }
+                    Value::Dict(_) | Value::SafeDict(_) => self.type_error("unhashable type"),
                     Value::XRange(_) => self.type_error("sequence index must be integer, not 'slice'"),
                     _ => match self.exception_args(container) {
                         Some(args) => self.get_slice(args, lower, upper),

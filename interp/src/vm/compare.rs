@@ -74,6 +74,12 @@ impl Vm {
             return self.too_deep();
         }
         let (a, b) = (self.unwrap_payload(a), self.unwrap_payload(b));
+        if let Some((x, y)) = self.views_as_sets(a, b)? {
+            let equal = self.equal_at(x, y, depth);
+            self.heap.release(x);
+            self.heap.release(y);
+            return equal;
+        }
         match (a, b) {
             (Value::Str(x), Value::Str(y)) => Ok(x == y || self.heap.bytes(x) == self.heap.bytes(y)),
             (Value::List(x), Value::List(y)) => {
@@ -134,6 +140,25 @@ impl Vm {
         }
     }
 
+    /// Views of dicts compare as sets, with each other and with sets: both as sets, owned.
+    fn views_as_sets(&mut self, a: Value, b: Value) -> Outcome<Option<(Value, Value)>> {
+        if !matches!(a, Value::Iter(_)) && !matches!(b, Value::Iter(_)) {
+            return Ok(None);
+        }
+        let fits = |value: Value| crate::types::is_set_view(self, value) || matches!(value, Value::Set(_));
+        if !fits(a) || !fits(b) {
+            return Ok(None);
+        }
+        let x = crate::types::from_view(self, a)?;
+        match crate::types::from_view(self, b) {
+            Ok(y) => Ok(Some((x, y))),
+            Err(raised) => {
+                self.heap.release(x);
+                Err(raised)
+            }
+        }
+    }
+
     /// The dict behind a dict or SafeDict.
     pub fn as_dict(&self, value: Value) -> Option<crate::heap::Dict> {
         match value {
@@ -181,6 +206,12 @@ impl Vm {
             _ => order != Ordering::Less,
         };
         let (a, b) = (self.unwrap_payload(a), self.unwrap_payload(b));
+        if let Some((x, y)) = self.views_as_sets(a, b)? {
+            let result = self.ordered(operator, x, y, depth);
+            self.heap.release(x);
+            self.heap.release(y);
+            return result;
+        }
         match (a, b) {
             (Value::Str(x), Value::Str(y)) => Ok(holds(self.heap.bytes(x).cmp(self.heap.bytes(y)))),
             (Value::List(x), Value::List(y)) => {
@@ -314,6 +345,8 @@ impl Vm {
         let rank = |value: Value| match value {
             Value::None => 0u8,
             _ if self.heap.numbers_equal(value, value).is_some() => 1,
+            // An old-style instance could have been a number: 2.7 takes it for one.
+            _ if self.style(value) == Some(Style::Old) => 1,
             _ => 2,
         };
         let by_rank = rank(a).cmp(&rank(b));
@@ -321,7 +354,7 @@ impl Vm {
             return by_rank;
         }
         let (x, y) = (self.heap.type_of(a), self.heap.type_of(b));
-        let names = (self.heap.bytes(self.heap.classes[x].name), self.heap.bytes(self.heap.classes[y].name));
+        let names = (self.type_name(a), self.type_name(b));
         let identity = |value: Value| match (value.counted(), value) {
             (Some((_, index)), _) => u64::from(index) + 1,
             (None, Value::Native(native)) => u64::from(native.0) + 1,
@@ -330,7 +363,8 @@ impl Vm {
         // Two old-style instances are compared by address whatever their classes.
         let by_name = match (self.style(a), self.style(b)) {
             (Some(Style::Old), Some(Style::Old)) => Ordering::Equal,
-            _ => names.0.cmp(names.1),
+            _ if rank(a) == 1 => Ordering::Equal,
+            _ => names.0.cmp(&names.1),
         };
         by_name.then(x.index().cmp(&y.index())).then(identity(a).cmp(&identity(b)))
     }

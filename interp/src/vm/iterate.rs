@@ -48,6 +48,11 @@ impl Vm {
     /// [`Vm::iterate`] without an exception.
     #[allow(clippy::result_unit_err)] // The caller knows the only reason.
     pub fn try_iterate(&mut self, value: Value) -> Result<Iteration, ()> {
+        if let Some((dict, mode)) = self.heap.view_of(value) {
+            self.heap.retain(Value::Dict(dict));
+            let source = self.heap.new_iter(Value::Dict(dict), mode);
+            return Ok(Iteration { source, position: 0, expected: 0 });
+        }
         let expected = match value {
             Value::List(_) | Value::Tuple(_) | Value::Str(_) | Value::Iter(_) => 0,
             Value::Dict(dict) => self.heap.dicts[dict].table.len() as i64,

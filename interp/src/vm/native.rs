@@ -161,7 +161,8 @@ impl NativeDef {
     #[inline(always)]
     pub fn check(&self, heap: &mut Heap, positional: usize, keywords: usize) -> Outcome<()> {
         let given = positional.wrapping_sub(usize::from(self.method));
-        if (given < usize::from(self.min) || given > usize::from(self.max) && self.max != ANY)
+        if (given < usize::from(self.min)
+            || given > usize::from(self.max) && (self.max != ANY || given == usize::MAX))
             || (keywords != 0 && !self.keywords)
         {
             return Err(self.wrong_arguments(heap, given, keywords));
