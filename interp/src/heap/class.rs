@@ -47,7 +47,6 @@ builtin_classes! {
     ValueIterator, "dictionary-valueiterator", "__builtin__", Object;
     ItemIterator, "dictionary-itemiterator", "__builtin__", Object;
     Iterator, "iterator", "__builtin__", Object;
-    MethodDescriptor, "method_descriptor", "__builtin__", Object;
     KeysView, "dict_keys", "__builtin__", Object;
     ValuesView, "dict_values", "__builtin__", Object;
     ItemsView, "dict_items", "__builtin__", Object;
