@@ -91,7 +91,8 @@ pub struct Function<'a> {
     local_names: Vec<Str>,
     wide_names: Vec<Str>,
     wide: Reg,
-    handling: Reg,
+    /// First of two locals for the exception of the caller, 0 if there are none.
+    pub handling: Reg,
     /// Registers behind the first that a call fills.
     parameters: u16,
     /// Enclosing statements, innermost last.
@@ -112,7 +113,7 @@ pub fn compile_module(heap: &mut Heap, context: &Context<'_>) -> Result<Rc<Code>
         code.discard(heap);
         return Err(error);
     }
-    function.code.emit(Op::ReturnNone);
+    function.emit_return(None);
     Ok(Rc::new(function.finish(name, 0, false, false)))
 }
 
@@ -341,7 +342,7 @@ impl<'a> Function<'a> {
             }
         }
         self.block(&def.body)?;
-        self.code.emit(Op::ReturnNone);
+        self.emit_return(None);
         Ok(())
     }
 
@@ -373,7 +374,7 @@ impl<'a> Function<'a> {
         self.code.span = class.name_span;
         let d = self.code.temporary()?;
         self.code.emit(Op::Class { d });
-        self.code.emit(Op::Return { a: d });
+        self.emit_return(Some(d));
         Ok(())
     }
 

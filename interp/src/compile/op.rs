@@ -264,6 +264,8 @@ pub enum Op {
     RaiseAgain,
     /// At the head of an `except` or `finally`: makes the exception in `t` the one handled last.
     Handling { t: Reg },
+    /// Before a return: the exception handled by the caller comes back.
+    EndHandling,
     /// Goes on with the exception in `t`, `t + 1`.
     Reraise { t: Reg },
     /// Jumps unless the exception in `t` (kept) matches `a`.

@@ -582,9 +582,9 @@ impl Function<'_> {
                 Some(e) => {
                     let a = self.operand(e, None, &[])?;
                     self.code.span = span;
-                    self.code.emit(Op::Return { a });
+                    self.emit_return(Some(a));
                 }
-                None => self.code.emit(Op::ReturnNone),
+                None => self.emit_return(None),
             }
             return Ok(());
         }
@@ -595,6 +595,17 @@ impl Function<'_> {
         }
         self.code.span = span;
         self.leave_with(Exit::Return, Some(a))
+    }
+
+    /// Returns `a`, or `None`.
+    pub fn emit_return(&mut self, a: Option<Reg>) {
+        if self.handling != 0 {
+            self.code.emit(Op::EndHandling);
+        }
+        self.code.emit(match a {
+            Some(a) => Op::Return { a },
+            None => Op::ReturnNone,
+        });
     }
 
     fn leave(&mut self, exit: Exit) -> Done {
@@ -648,7 +659,7 @@ impl Function<'_> {
             let to = self.code.to(label);
             self.code.emit(Op::Jump { to });
         } else if let Some(a) = value {
-            self.code.emit(Op::Return { a });
+            self.emit_return(Some(a));
         }
         Ok(())
     }

@@ -76,8 +76,9 @@ impl Resume for RaiseResult {
 }
 
 /// A callee that no frame's stack has room for.
+#[inline(always)]
 fn window(stack: &mut [Value], base: usize) -> Option<&mut Registers> {
-    stack.get_mut(base..base + WINDOW)?.try_into().ok()
+    stack.get_mut(base..)?.first_chunk_mut::<WINDOW>()
 }
 
 impl Vm {
@@ -342,11 +343,9 @@ impl Vm {
             // Everything reaches the code through `running`: one pointer to keep at hand.
             let code: &Rc<Code> = &running;
             let ops: &[Op] = &code.ops;
-            if stack.len() < base + WINDOW {
-                Thread::reach(stack, base, &mut self.heap);
-            }
             let Some(regs) = window(stack, base) else {
-                break 'frame Exit::Raise(self.too_deep_calls());
+                Thread::reach(stack, base, &mut self.heap);
+                continue 'frame;
             };
 
             macro_rules! reg {
@@ -388,9 +387,6 @@ impl Vm {
             }
             macro_rules! leave {
                 ($value:expr) => {{
-                    if code.handling != 0 {
-                        self.end_handling(handled, code, regs);
-                    }
                     if let Value::Function(function) = reg!(0) {
                         reg!(0) = Value::Unset;
                         self.heap.release_function(function);
@@ -648,23 +644,24 @@ impl Vm {
 
                     Op::Global { d, g } => {
                         let site = &code.globals[g as usize];
-                        let mut value = Value::Unset;
                         if let Some(dict) = self.globals_of(reg!(0)) {
                             let table = &self.heap.dicts[dict].table;
-                            match table.slots().get(site.position.get() as usize) {
-                                Some(entry) if matches!(entry.key, Value::Str(name) if name == site.name) => {
-                                    value = entry.value;
-                                }
-                                _ => {
-                                    if site.version.get() == version_of(dict, table.version()) {
-                                        value = site.builtin.get();
-                                    }
+                            if let Some(entry) = table.slots().get(site.position.get() as usize) {
+                                if matches!(entry.key, Value::Str(name) if name == site.name) {
+                                    let value = entry.value;
+                                    self.heap.retain(value);
+                                    put!(d, value);
+                                    continue;
                                 }
                             }
+                            if site.version.get() == version_of(dict, table.version()) {
+                                let value = site.builtin.get();
+                                self.heap.retain(value);
+                                put!(d, value);
+                                continue;
+                            }
                         }
-                        if value.is_unset() {
-                            value = attempt!(self.global_slow(regs, code, g));
-                        }
+                        let value = attempt!(self.global_slow(regs, code, g));
                         self.heap.retain(value);
                         put!(d, value);
                     }
@@ -1601,6 +1598,7 @@ impl Vm {
                             self.heap.release(before.1);
                         }
                     }
+                    Op::EndHandling => self.end_handling(handled, code, regs),
                     Op::Reraise { t } => {
                         let exception = std::mem::replace(&mut reg!(t), Value::Unset);
                         let trace = std::mem::replace(&mut reg!(t + 1), Value::Unset);
