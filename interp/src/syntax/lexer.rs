@@ -349,11 +349,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Skips one of two letters if it is there.
-    fn skip_letter(&mut self, lower: u8) -> bool {
-        let found = self.peek(0).to_ascii_lowercase() == lower;
-        self.at += usize::from(found);
-        found
+    /// Skips the letter of a long if it is there.
+    fn skip_long(&mut self) {
+        if matches!(self.peek(0), b'l' | b'L') {
+            self.at += 1;
+        }
     }
 
     /// A number. Like 2.7 it ends where it can no longer go on, whatever stands
@@ -373,7 +373,7 @@ impl<'a> Lexer<'a> {
                 if self.at == digits {
                     return self.bad_number(start, "the prefix is followed by no digit");
                 }
-                self.skip_letter(b'l');
+                self.skip_long();
                 return self.token(Kind::Number, start);
             }
         }
@@ -396,14 +396,18 @@ impl<'a> Lexer<'a> {
                 return self.bad_number(start, "the exponent has no digit");
             }
         }
-        if self.skip_letter(b'j') || fraction || exponent {
+        let imaginary = matches!(self.peek(0), b'j' | b'J');
+        if imaginary {
+            self.at += 1;
+        }
+        if imaginary || fraction || exponent {
             return self.token(Kind::Number, start);
         }
         if bad_octal {
             return self
                 .bad_number(start, "a number that begins with 0 is octal and has only the digits 0 to 7");
         }
-        self.skip_letter(b'l');
+        self.skip_long();
         self.token(Kind::Number, start)
     }
 

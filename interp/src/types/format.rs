@@ -354,15 +354,11 @@ fn unreachable_spec() -> Spec {
     }
 }
 
-/// Whether the language refuses this name in program text (facts of V1: `__` anywhere but in four names, some prefixes,
-/// two words).
+/// Whether a format string may not reach an attribute of this name: what the language refuses in
+/// program text, and the four `__x__` names as well, since a method bound to an object of the API
+/// or of the machine is nothing a text should show.
 fn refused(name: &[u8]) -> bool {
-    const ALLOWED: [&[u8]; 4] = [b"__init__", b"__del__", b"__str__", b"__repr__"];
-    const PREFIXES: [&[u8]; 5] = [b"im_", b"func_", b"tb_", b"f_", b"co_"];
-    const WORDS: [&[u8]; 2] = [b"encode", b"decode"];
-    (name.windows(2).any(|pair| pair == b"__") && !ALLOWED.contains(&name))
-        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || WORDS.contains(&name)
+    name.windows(2).any(|pair| pair == b"__") || crate::check::names::refused(name).is_some()
 }
 
 impl Resume for Machine {
