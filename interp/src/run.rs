@@ -121,19 +121,37 @@ fn order(start: &OwnedFd) -> Result<Order, String> {
     })
 }
 
+/// A run that is over.
+pub struct Finished {
+    /// The machine as it is afterwards. Nothing is taken down: the process
+    /// ends next.
+    pub vm: Vm,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Code and namespace of the program, owned; empty if it was refused.
+    pub kept: Vec<Value>,
+}
+
 /// Runs an order to its end, tells the supervisor (if any), and returns the
 /// exit status.
 pub fn to_the_end(host: Box<dyn Host>, order: Order) -> u8 {
-    let (mut vm, outcome) = run(host, order);
+    let Finished { mut vm, outcome, .. } = run(host, order);
     let frame = FromInterpreter::Final(outcome.clone()).encode();
     let (api, _) = Api::of(&mut vm);
+    if let Outcome::InternalError(text) = &outcome {
+        let text = format!("repy-interp: internal error: {text}\n");
+        api.host.write_stream(Stream::Error, text.as_bytes());
+    }
     // By hand there is no supervisor, and one that is gone cannot be told.
     let _sent = api.host.send_frame(Channel::Control, &frame);
-    outcome.exit_status()
+    let status = outcome.exit_status();
+    // Taking every object down one by one would only cost time.
+    std::mem::forget(vm);
+    status
 }
 
-/// Runs an order on a host: the machine as it is afterwards, and the outcome.
-pub fn run(host: Box<dyn Host>, order: Order) -> (Vm, Outcome) {
+/// Runs an order on a host.
+pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
     let mut host = host;
     let now = host.now();
     let limits = order.policy.as_ref().map_or_else(crate::meter::Limits::wide, limits_of);
@@ -168,7 +186,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> (Vm, Outcome) {
         Ok(module) => module,
         Err(refusal) => {
             let outcome = refused(&mut vm, &refusal.to_string(), refusal.summary());
-            return (vm, outcome);
+            return Finished { vm, outcome, kept: Vec::new() };
         }
     };
     drop(order.program);
@@ -180,7 +198,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> (Vm, Outcome) {
             vm.heap.release(exception);
             let text = "the policy's memory does not hold the program's arguments";
             let outcome = refused(&mut vm, &format!("{text}\n"), text);
-            return (vm, outcome);
+            return Finished { vm, outcome, kept: Vec::new() };
         }
     };
     let code = match vm.load(&module, globals) {
@@ -189,7 +207,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> (Vm, Outcome) {
             let (line, _) = module.source.line_column(error.span.start);
             let text = format!("{name}, line {line}: {}", error.message);
             let outcome = refused(&mut vm, &format!("error: {text}\n"), &text);
-            return (vm, outcome);
+            return Finished { vm, outcome, kept: Vec::new() };
         }
     };
     drop(module);
@@ -197,7 +215,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> (Vm, Outcome) {
         print_header(&mut vm, &order.name, arguments);
     }
     let outcome = run_program(&mut vm, Program { code, globals, simple: order.simple });
-    (vm, outcome)
+    Finished { vm, outcome, kept: vec![code, Value::Dict(globals)] }
 }
 
 /// A program that was read but not accepted.

@@ -53,7 +53,8 @@ pub fn install(vm: &mut Vm, setup: Setup) {
     }
     vm.define_methods(Builtin::SafeDict, safe_dict::METHODS);
     vm.set_constructor(Builtin::SafeDict.class(), safe_dict::construct);
-    vm.set_builtin("SafeDict", Value::Class(Builtin::SafeDict.class()));
+    let class = vm.heap.share(Value::Class(Builtin::SafeDict.class()));
+    vm.set_builtin("SafeDict", class);
     vm.line_hook = Some(calls::files::next_line);
     vm.print_hook = Some(calls::log::write);
     vm.host = Some(Box::new(api));

@@ -277,6 +277,9 @@ impl Api {
 
     /// Every value the API owns (for the check of counts).
     pub fn held(&self, visit: &mut dyn FnMut(Value)) {
+        for class in [self.hidden.socket_error, self.hidden.address_error, self.hidden.thread_error] {
+            visit(Value::Class(class));
+        }
         for due in self.deadlines.payloads() {
             match due {
                 Due::Wake(_, result) => visit(*result),

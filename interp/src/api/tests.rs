@@ -11,7 +11,7 @@ use policies::{Call, Policy, PolicyBuilder, Resource};
 
 use super::state::Api;
 use crate::host::fake::FakeHost;
-use crate::run::{run, Order};
+use crate::run::{run, Finished, Order};
 use crate::vm::Vm;
 
 /// What a run left behind.
@@ -58,8 +58,20 @@ fn order(text: &str) -> Order {
 
 /// Runs an order on a host.
 fn run_on(host: FakeHost, order: Order) -> Ran {
-    let (vm, outcome) = run(Box::new(host), order);
-    Ran { vm, outcome }
+    let mut finished = run(Box::new(host), order);
+    check_counts(&mut finished);
+    Ran { vm: finished.vm, outcome: finished.outcome }
+}
+
+/// Every share of every object is accounted for: calls neither leak nor take
+/// what is not theirs.
+fn check_counts(finished: &mut Finished) {
+    let mut held = finished.kept.clone();
+    finished.vm.held(&mut |value| held.push(value));
+    if let Some(api) = Api::of_ref(&finished.vm) {
+        api.held(&mut |value| held.push(value));
+    }
+    finished.vm.heap.check_counts(&held).expect("counts agree");
 }
 
 /// Runs a text once, as a plain script, with everything allowed.

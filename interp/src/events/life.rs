@@ -74,7 +74,8 @@ fn run_main(vm: &mut Vm, program: Program, turns: &mut Loop, settle: bool) -> Op
     let main = vm.spawn(code, Vec::new(), "MainThread");
     let mut running = true;
     loop {
-        if !running && !(settle && Api::of(vm).0.is_pending()) {
+        let pending = settle && Api::of(vm).0.is_pending();
+        if !running && !pending {
             return None;
         }
         match turns.turn(vm) {

@@ -104,12 +104,8 @@ impl Loop {
             let moment = self.reported.saturating_add(REPORT);
             until = Some(until.map_or(moment, |until| until.min(moment)));
         }
-        if until.is_none() && !api.is_pending() {
-            // Only the main thread is left, if any: the caller knows.
-            let waits = vm.thread_count() > 0;
-            if !waits {
-                return Turn::Settled;
-            }
+        if until.is_none() && !api.is_pending() && vm.thread_count() == 0 {
+            return Turn::Settled;
         }
         self.look(vm, until, now);
         Turn::Again

@@ -272,7 +272,7 @@ fn send_to_literal(vm: &mut Vm, all: &[Value]) -> NativeReturn {
             return ask(vm, request, all, got_sender);
         }
     }
-    let host = host(vm, &bound.text(&vm.heap, 0).to_vec())?;
+    let host = host_of(vm, &bound)?;
     send_by_broker(vm, all, host)
 }
 

@@ -18,7 +18,7 @@ use policies::{Policy, Resource};
 
 use crate::api::state::Api;
 use crate::host::{RealHost, Stream};
-use crate::run::{run, Order};
+use crate::run::{run, Finished, Order};
 
 /// A broker that grants everything on the loopback interface.
 struct Broker {
@@ -185,7 +185,9 @@ impl Net {
              if callfunc == 'initialize':\n  {}",
             text.trim_end().replace('\n', "\n  ")
         );
-        let (vm, outcome) = run(Box::new(host), Order { policy, ..super::order(&text) });
+        let mut finished = run(Box::new(host), Order { policy, ..super::order(&text) });
+        super::check_counts(&mut finished);
+        let Finished { vm, outcome, .. } = finished;
         drop(vm);
         broker.join().expect("the broker ends with its channel");
         let said = std::fs::read_to_string(directory.join("said")).unwrap_or_default();
