@@ -4,6 +4,7 @@
 //! the tests themselves.
 #![allow(missing_docs)]
 
+mod apart;
 mod hostile;
 mod listening;
 mod messages;

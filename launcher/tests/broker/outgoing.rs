@@ -63,7 +63,7 @@ fn refused() {
 }
 
 /// A listener whose queue is full: connections to it hang.
-fn full() -> (Vec<TcpStream>, TcpListener, u16) {
+pub fn full() -> (Vec<TcpStream>, TcpListener, u16) {
     use nix::sys::socket::{listen, Backlog};
     let (listener, port) = server();
     listen(&listener, Backlog::new(0).expect("zero")).expect("set again");

@@ -61,7 +61,8 @@ impl Peer {
         // As the launcher runs it: every layer that holds a broker.
         let enforced = [Layer::Landlock, Layer::Seccomp, Layer::Mdwe].into_iter().collect();
         let own = 2_000_000_000 + (1 << 23) + std::process::id();
-        let ids = is_root().then_some(Ids { uid: own, gid: own });
+        let mapped = crate::apart::MAPPED.load(std::sync::atomic::Ordering::Relaxed);
+        let ids = (is_root() && !mapped).then_some(Ids { uid: own, gid: own });
         let settings = Settings { policy, restrictions: true, addresses, ids, enforced };
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -222,6 +223,12 @@ impl Peer {
         assert!(matches!(self.end(), WaitStatus::Exited(_, 0)), "{:?}", self.end());
     }
 
+    /// Closes the channel and expects an end by itself, whatever it was about.
+    pub fn finish_somehow(mut self) {
+        self.channel = None;
+        assert!(matches!(self.end(), WaitStatus::Exited(_, 0 | 65)), "{:?}", self.end());
+    }
+
     /// A line of the broker's /proc status.
     pub fn status(&self, key: &str) -> String {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.broker.pid)).expect("its status");
@@ -229,9 +236,16 @@ impl Peer {
         line.unwrap_or_else(|| panic!("no {key} in {text}")).trim().to_owned()
     }
 
-    /// Memory in use, in bytes.
+    /// How many children the broker has.
+    pub fn children(&self) -> usize {
+        let pid = self.broker.pid;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().count()
+    }
+
+    /// Memory of its own in use, in bytes.
     pub fn memory(&self) -> u64 {
-        let text = self.status("VmRSS");
+        let text = self.status("RssAnon");
         text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("a number") * 1024
     }
 }
