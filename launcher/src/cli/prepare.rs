@@ -120,7 +120,8 @@ fn reserved(options: &Options, vessel: &VesselDirectory) -> Vec<Reserved> {
     for (role, path) in files {
         let Some(name) = vessel.name_of(&path) else { continue };
         if reserved.iter().all(|other| other.name != name) {
-            let exists = vessel.has_file(&name);
+            // A log in the vessel is made before the launch, both files of it.
+            let exists = role == "log" || vessel.has_file(&name);
             reserved.push(Reserved { name, role, exists });
         }
     }

@@ -8,13 +8,14 @@ use policies::Resource;
 
 use super::arguments::Options;
 use super::failure::{describe, Failure};
+use super::input::VesselDirectory;
 use super::prepare::{self, Prepared};
 use super::Clock;
 use crate::apply::{self, CgroupEntry, Launched, Timing};
 use crate::broker::{Settings, Unbindable};
 use crate::cgroup::{self, Group, Site};
 use crate::facts::{Host, Support};
-use crate::logfile::CircularLog;
+use crate::logfile::{CircularLog, Keeping};
 use crate::output::Output;
 use crate::plan::layer::Layer;
 use crate::plan::{self, Plan, Refusal};
@@ -110,7 +111,7 @@ fn attempt(
     // The operator's files come into being only now, when the run will begin.
     let stop = options.stop.as_deref().map(watch_stop).transpose()?;
     let status = options.status.as_deref().map(start_status).transpose()?;
-    let log = options.logfile.as_deref().map(open_log).transpose()?;
+    let log = options.logfile.as_deref().map(|path| open_log(path, &prepared.vessel)).transpose()?;
     let started = start(options, &prepared, &plan, &host, site, &mut steps);
     let (launched, group) = match started {
         Ok(started) => started,
@@ -232,8 +233,9 @@ fn start_status(prefix: &Path) -> Result<StatusFile, Failure> {
     StatusFile::start(prefix).map_err(|error| Failure::on_path("status file", prefix, &error))
 }
 
-fn open_log(path: &Path) -> Result<CircularLog, Failure> {
-    CircularLog::open(path).map_err(|error| Failure::on_path("log file", path, &error))
+fn open_log(path: &Path, vessel: &VesselDirectory) -> Result<CircularLog, Failure> {
+    let keeping = if vessel.name_of(path).is_some() { Keeping::InPlace } else { Keeping::Renaming };
+    CircularLog::open(path, keeping).map_err(|error| Failure::on_path("log file", path, &error))
 }
 
 fn limits(policy: &policies::Policy) -> Limits {

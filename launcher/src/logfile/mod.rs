@@ -5,10 +5,15 @@
 //! full, `NAME.new` follows it; when `NAME.new` is full too, it takes the place
 //! of `NAME.old`. One difference: a write that ends exactly at the end of a file
 //! leaves that file full, where the original lost the old part.
+//!
+//! A log in the vessel itself is kept [`InPlace`](Keeping::InPlace): inside the
+//! sandbox each of the two files is mounted read-only over itself, and the kernel
+//! takes such a mount away when another file is renamed over the name.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -28,6 +33,15 @@ enum Half {
     New,
 }
 
+/// How the newer file takes the place of the older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// By renaming: a reader sees one or the other.
+    Renaming,
+    /// By copying, so that both stay the files they are; both exist from the start.
+    InPlace,
+}
+
 /// An open circular log.
 #[derive(Debug)]
 pub struct CircularLog {
@@ -35,6 +49,8 @@ pub struct CircularLog {
     half: Half,
     file: File,
     length: u64,
+    /// The older file, for copying; only where the log is kept in place.
+    old: Option<File>,
     /// Bytes that could not be written (a full disk), for the report.
     lost: u64,
 }
@@ -45,10 +61,13 @@ impl CircularLog {
     /// # Errors
     /// The directory cannot be opened, or one of the two names is taken by
     /// something that is not a regular file (it is never followed or opened).
-    pub fn open(path: &Path) -> io::Result<CircularLog> {
+    pub fn open(path: &Path, keeping: Keeping) -> io::Result<CircularLog> {
         let place = Place::open(path)?;
         let old = exists(&place, Half::Old)?;
         let new = exists(&place, Half::New)?;
+        if keeping == Keeping::InPlace {
+            return CircularLog::open_in_place(place);
+        }
         let half = match (old, new) {
             (true, true) => Half::New,
             // A crash between the two steps of a rotation.
@@ -66,7 +85,19 @@ impl CircularLog {
         };
         let file = open(&place, half)?;
         let length = file.metadata()?.len();
-        Ok(CircularLog { place, half, file, length, lost: 0 })
+        Ok(CircularLog { place, half, file, length, old: None, lost: 0 })
+    }
+
+    fn open_in_place(place: Place) -> io::Result<CircularLog> {
+        let (old, new) = (open(&place, Half::Old)?, open(&place, Half::New)?);
+        let (old_length, new_length) = (old.metadata()?.len(), new.metadata()?.len());
+        let second = old.try_clone()?;
+        let (half, file, length) = if new_length == 0 && old_length < SIZE {
+            (Half::Old, old, old_length)
+        } else {
+            (Half::New, new, new_length)
+        };
+        Ok(CircularLog { place, half, file, length, old: Some(second), lost: 0 })
     }
 
     /// The names that the log may use, in its directory.
@@ -110,6 +141,9 @@ impl CircularLog {
 
     /// The present file is full: go on in a fresh `NAME.new`.
     fn rotate(&mut self) -> io::Result<()> {
+        if self.old.is_some() {
+            return self.rotate_in_place();
+        }
         let (old, new) = (name(&self.place, Half::Old), name(&self.place, Half::New));
         if self.half == Half::New {
             fcntl::renameat(
@@ -127,6 +161,27 @@ impl CircularLog {
         }
         self.file = open(&self.place, Half::New)?;
         self.half = Half::New;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+impl CircularLog {
+    fn rotate_in_place(&mut self) -> io::Result<()> {
+        if self.half == Half::New {
+            let mut content = vec![0; SIZE as usize];
+            let length = self.file.read_at(&mut content, 0)?;
+            if let Some(old) = &mut self.old {
+                // Appending to an empty file writes at its beginning.
+                old.set_len(0)?;
+                old.write_all(&content[..length])?;
+            }
+            self.file.set_len(0)?;
+        } else {
+            self.file = open(&self.place, Half::New)?;
+            self.file.set_len(0)?;
+            self.half = Half::New;
+        }
         self.length = 0;
         Ok(())
     }
@@ -183,7 +238,7 @@ fn not_regular(name: &OsString, mode: libc::mode_t) -> io::Error {
 fn open(place: &Place, half: Half) -> io::Result<File> {
     let name = name(place, half);
     // NONBLOCK: a FIFO planted between the look and the open cannot hold us up.
-    let flags = OFlag::O_WRONLY
+    let flags = OFlag::O_RDWR
         | OFlag::O_APPEND
         | OFlag::O_CREAT
         | OFlag::O_NOFOLLOW
@@ -228,7 +283,7 @@ mod tests {
     fn a_fresh_log_is_the_old_file_alone() {
         let scratch = Scratch::new("log");
         let base = scratch.path().join("log");
-        let mut log = CircularLog::open(&base).unwrap();
+        let mut log = CircularLog::open(&base, Keeping::Renaming).unwrap();
         log.write(b"hello\n");
         assert_eq!(read(&base), (Some(b"hello\n".to_vec()), None));
     }
@@ -237,7 +292,7 @@ mod tests {
     fn a_hundred_lines_of_400_bytes() {
         let scratch = Scratch::new("log");
         let base = scratch.path().join("log");
-        let mut log = CircularLog::open(&base).unwrap();
+        let mut log = CircularLog::open(&base, Keeping::Renaming).unwrap();
         let all = pattern(40_000);
         for line in all.chunks(400) {
             log.write(line);
@@ -253,7 +308,7 @@ mod tests {
             for length in [1, 16_384, 32_767, 32_768, 32_769, 49_152, 65_536, 100_001, 131_072] {
                 let scratch = Scratch::new("log");
                 let base = scratch.path().join("log");
-                let mut log = CircularLog::open(&base).unwrap();
+                let mut log = CircularLog::open(&base, Keeping::Renaming).unwrap();
                 let all = pattern(before + length);
                 log.write(&all[..before]);
                 log.write(&all[before..]);
@@ -264,10 +319,34 @@ mod tests {
     }
 
     #[test]
+    fn kept_in_place_both_files_stay_the_files_they_are() {
+        use std::os::unix::fs::MetadataExt;
+        for total in [0, 1, 16_384, 16_385, 32_768, 32_769, 50_000, 100_001] {
+            let scratch = Scratch::new("log");
+            let base = scratch.path().join("log");
+            let all = pattern(total);
+            let [old, new] = CircularLog::names(&base);
+            let mut log = CircularLog::open(&base, Keeping::InPlace).unwrap();
+            let inodes = || [&old, &new].map(|path| fs::metadata(path).unwrap().ino());
+            let before = inodes();
+            for (index, piece) in all.chunks(700).enumerate() {
+                if index % 20 == 19 {
+                    log = CircularLog::open(&base, Keeping::InPlace).unwrap();
+                }
+                log.write(piece);
+            }
+            assert_eq!(inodes(), before);
+            let (found_old, found_new) = read(&base);
+            let (want_old, want_new) = expected(&all);
+            assert_eq!((found_old, found_new), (want_old, Some(want_new.unwrap_or_default())), "{total}");
+        }
+    }
+
+    #[test]
     fn the_originals_figures_for_a_long_write() {
         let scratch = Scratch::new("log");
         let base = scratch.path().join("log");
-        CircularLog::open(&base).unwrap().write(&pattern(100_001));
+        CircularLog::open(&base, Keeping::Renaming).unwrap().write(&pattern(100_001));
         let (old, new) = read(&base);
         assert_eq!((old.unwrap().len(), new.unwrap().len()), (16_384, 1_697));
     }
@@ -286,7 +365,7 @@ mod tests {
             if let Some(length) = new {
                 fs::write(&new_path, vec![b'n'; length]).unwrap();
             }
-            CircularLog::open(&base).unwrap().write(b"next");
+            CircularLog::open(&base, Keeping::Renaming).unwrap().write(b"next");
             let (found_old, found_new) = read(&base);
             match (old, new) {
                 (Some(100), None) => assert!(found_old.unwrap().ends_with(b"next") && found_new.is_none()),
@@ -307,13 +386,13 @@ mod tests {
             let victim = scratch.path().join("victim");
             fs::write(&victim, b"precious").unwrap();
             std::os::unix::fs::symlink(&victim, scratch.path().join(name)).unwrap();
-            let refused = CircularLog::open(&scratch.path().join("log")).unwrap_err();
+            let refused = CircularLog::open(&scratch.path().join("log"), Keeping::Renaming).unwrap_err();
             assert!(refused.to_string().contains("symbolic link"), "{refused}");
             assert_eq!(fs::read(&victim).unwrap(), b"precious");
         }
         let scratch = Scratch::new("log");
         unistd::mkfifo(&scratch.path().join("log.old"), Mode::from_bits_truncate(0o600)).unwrap();
-        let refused = CircularLog::open(&scratch.path().join("log")).unwrap_err();
+        let refused = CircularLog::open(&scratch.path().join("log"), Keeping::Renaming).unwrap_err();
         assert!(refused.to_string().contains("FIFO"), "{refused}");
     }
 }

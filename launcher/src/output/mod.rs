@@ -364,6 +364,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logfile::Keeping;
     use crate::testing::Scratch;
     use std::io::{Read, Write};
 
@@ -499,7 +500,7 @@ mod tests {
     fn the_log_takes_both_streams() {
         let scratch = Scratch::new("output");
         let base = scratch.path().join("log");
-        let mut bench = bench(1e6, Some(CircularLog::open(&base).unwrap()));
+        let mut bench = bench(1e6, Some(CircularLog::open(&base, Keeping::Renaming).unwrap()));
         bench.into[0].write_all(b"one\n").unwrap();
         bench.output.read(Which::Out, bench.now);
         bench.into[1].write_all(b"two\n").unwrap();

@@ -1,7 +1,7 @@
 //! The loop on real processes: a shell stands for the sandbox.
 
 use super::*;
-use crate::logfile::CircularLog;
+use crate::logfile::{CircularLog, Keeping};
 use crate::monitor::disk;
 use crate::testing::Scratch;
 use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
@@ -54,6 +54,8 @@ impl Stage {
         command.args(["-c", line]).current_dir(self.vessel());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
+        // Waited for by the supervisor, through the pidfd.
+        #[allow(clippy::zombie_processes)]
         let mut child = command.spawn().unwrap();
         let pid = child.id() as i32;
         let (stdout, stderr): (OwnedFd, OwnedFd) =
@@ -64,7 +66,7 @@ impl Stage {
         }
         let vessel: OwnedFd = std::fs::File::open(self.vessel()).unwrap().into();
         let used = disk::count(vessel.as_fd()).unwrap();
-        let log = CircularLog::open(&self.scratch.path().join("log")).unwrap();
+        let log = CircularLog::open(&self.scratch.path().join("log"), Keeping::Renaming).unwrap();
         let now = Instant::now();
         Run {
             pidfd: pidfd::of_child(pid).unwrap(),
