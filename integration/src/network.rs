@@ -37,8 +37,8 @@ impl Network {
         let network = Network { holder, started: Vec::new(), scratch };
         network.wait_until_apart();
         network.shell(&format!(
-            "ip link set lo up && ip link add repy0 type dummy && ip addr add {OWN_ADDRESS}/24 dev repy0 && \
-             ip addr add {SERVER_ADDRESS}/24 dev repy0 && ip link set repy0 up && ip route add default via 192.0.2.1"
+            "ip link set lo up && ip link add repy0 type veth peer name repy1 && ip addr add {OWN_ADDRESS}/24 dev repy0 && \
+             ip addr add {SERVER_ADDRESS}/24 dev repy0 && ip link set repy0 up && ip link set repy1 up && ip route add default via 192.0.2.1"
         ));
         Some(network)
     }

@@ -104,9 +104,9 @@ fn the_counter_counts() {
 fn a_port_that_is_not_granted_is_refused() {
     let Some(network) = Network::new("t13port") else { return };
     let setting = Setting::new("port", User::Caller);
-    let launch = setting.launch_example("example.1.3.repy").argument("12346");
+    let launch = setting.launch_example("example.1.3.repy").argument("12347");
     let run = integration::run::finish(network.inside(&launch.command()), Duration::from_secs(20));
-    run.expect_code(1).expect_stderr("Resource 'connport 12346' not allowed!!!");
+    run.expect_code(1).expect_stderr("Resource 'connport 12347' not allowed!!!");
 }
 
 #[test]

@@ -94,7 +94,8 @@ fn children() {
         // It has the two files, its pipe and sockets, and no more.
         let open = || std::fs::read_dir(format!("/proc/{child}/fd")).map_or(0, |all| all.count());
         let start = Instant::now();
-        while !(1..=4).contains(&open()) {
+        // An ordinary user may not look into a process that hides its memory.
+        while is_root() && !(1..=4).contains(&open()) {
             assert!(start.elapsed() < LONG, "{} descriptors of {child}", open());
         }
         // The broker's end is the children's, too.
