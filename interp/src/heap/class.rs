@@ -182,44 +182,18 @@ impl Heap {
     /// but an old-style instance gives its own class.
     #[inline]
     pub fn class_of(&self, value: Value) -> Class {
-        let builtin = match value {
-            Value::Instance(instance) => return self.instances[instance].class,
-            Value::Api(api) => return self.apis[api].class,
-            Value::Unset | Value::None | Value::Trace(_) => Builtin::NoneType,
-            Value::NotImplemented => Builtin::NotImplementedType,
-            Value::Ellipsis => Builtin::EllipsisType,
-            Value::Bool(_) => Builtin::Bool,
-            Value::Int(_) => Builtin::Int,
-            Value::Float(_) => Builtin::Float,
-            Value::Native(_) | Value::BoundNative(_) => Builtin::NativeFunction,
-            Value::Str(_) => Builtin::Str,
-            Value::Long(_) => Builtin::Long,
-            Value::Complex(_) => Builtin::Complex,
-            Value::List(_) => Builtin::List,
-            Value::Tuple(_) => Builtin::Tuple,
-            Value::Dict(_) => Builtin::Dict,
-            Value::Set(set) if self.sets[set].frozen => Builtin::FrozenSet,
-            Value::Set(_) => Builtin::Set,
-            Value::Slice(_) => Builtin::Slice,
-            Value::XRange(_) => Builtin::XRange,
-            Value::Function(_) => Builtin::Function,
-            Value::Cell(_) => Builtin::Cell,
-            Value::Method(_) => Builtin::Method,
-            Value::Class(_) => Builtin::Type,
-            Value::SafeDict(_) => Builtin::SafeDict,
-            Value::Iter(iter) if self.iters[iter].view => match self.iters[iter].mode {
-                super::IterMode::Items => Builtin::KeysView,
-                super::IterMode::Values => Builtin::ValuesView,
-                super::IterMode::Pairs => Builtin::ItemsView,
-            },
+        match value {
+            Value::Instance(instance) => self.instances[instance].class,
+            Value::Api(api) => self.apis[api].class,
+            Value::Set(set) if self.sets[set].frozen => Builtin::FrozenSet.class(),
             Value::Iter(iter) => match (self.iters[iter].source, self.iters[iter].mode) {
-                (_, super::IterMode::Values) => Builtin::ValueIterator,
-                (_, super::IterMode::Pairs) => Builtin::ItemIterator,
-                (Value::Dict(_), _) => Builtin::KeyIterator,
-                _ => Builtin::Iterator,
+                (_, super::IterMode::Values) => Builtin::ValueIterator.class(),
+                (_, super::IterMode::Pairs) => Builtin::ItemIterator.class(),
+                (Value::Dict(_), _) => Builtin::KeyIterator.class(),
+                _ => Builtin::Iterator.class(),
             },
-        };
-        builtin.class()
+            _ => builtin_of(value).class(),
+        }
     }
 
     /// Whether `class` is `base` or has it among its ancestors.
@@ -399,6 +373,35 @@ impl Heap {
                 }
             }
         }
+    }
+}
+
+/// The built-in class of a value by its kind alone: a table.
+#[inline(always)]
+const fn builtin_of(value: Value) -> Builtin {
+    match value {
+        Value::Unset | Value::None | Value::Trace(_) => Builtin::NoneType,
+        Value::NotImplemented => Builtin::NotImplementedType,
+        Value::Ellipsis => Builtin::EllipsisType,
+        Value::Bool(_) => Builtin::Bool,
+        Value::Int(_) => Builtin::Int,
+        Value::Float(_) => Builtin::Float,
+        Value::Native(_) | Value::BoundNative(_) => Builtin::NativeFunction,
+        Value::Str(_) => Builtin::Str,
+        Value::Long(_) => Builtin::Long,
+        Value::Complex(_) => Builtin::Complex,
+        Value::List(_) => Builtin::List,
+        Value::Tuple(_) => Builtin::Tuple,
+        Value::Dict(_) => Builtin::Dict,
+        Value::Set(_) => Builtin::Set,
+        Value::Slice(_) => Builtin::Slice,
+        Value::XRange(_) => Builtin::XRange,
+        Value::Function(_) => Builtin::Function,
+        Value::Cell(_) => Builtin::Cell,
+        Value::Method(_) => Builtin::Method,
+        Value::Class(_) => Builtin::Type,
+        Value::SafeDict(_) => Builtin::SafeDict,
+        Value::Instance(_) | Value::Api(_) | Value::Iter(_) => Builtin::Object,
     }
 }
 

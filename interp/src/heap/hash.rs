@@ -191,7 +191,7 @@ impl Heap {
     pub fn keys_equal(&self, a: Value, b: Value) -> bool {
         match (a, b) {
             (Value::Int(x), Value::Int(y)) => x == y,
-            (Value::Str(x), Value::Str(y)) => x == y || self.bytes(x) == self.bytes(y),
+            (Value::Str(x), Value::Str(y)) => self.same_bytes(x, y),
             (Value::Tuple(x), Value::Tuple(y)) => {
                 let (x, y) = (self.tuple(x), self.tuple(y));
                 x.len() == y.len() && x.iter().zip(y).all(|(&x, &y)| self.keys_equal(x, y))

@@ -661,6 +661,20 @@ impl Heap {
         self.strs[text].body.as_slice()
     }
 
+    /// Whether two strings have the same bytes.
+    #[inline(always)]
+    pub fn same_bytes(&self, a: Str, b: Str) -> bool {
+        if a == b {
+            return true;
+        }
+        let (a, b) = (&self.strs[a], &self.strs[b]);
+        // There is one interned string of any bytes.
+        if a.interned && b.interned {
+            return false;
+        }
+        a.body.as_slice() == b.body.as_slice()
+    }
+
     /// The bytes of a string as text for messages: bytes above 127 become replacement characters.
     pub fn text(&self, text: Str) -> String {
         String::from_utf8_lossy(self.bytes(text)).into_owned()

@@ -147,7 +147,7 @@ impl<V: Copy> Table<V> {
     #[inline]
     pub fn find_str(&self, heap: &Heap, hash: u64, wanted: Str) -> Option<usize> {
         self.search(hash, |other| match other {
-            Value::Str(text) => text == wanted || heap.bytes(text) == heap.bytes(wanted),
+            Value::Str(text) => heap.same_bytes(text, wanted),
             _ => false,
         })
     }

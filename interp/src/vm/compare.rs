@@ -52,17 +52,19 @@ impl Vm {
     pub fn equal(&mut self, a: Value, b: Value) -> Outcome<bool> {
         match (a, b) {
             (Value::Int(x), Value::Int(y)) => Ok(x == y),
-            (Value::Str(x), Value::Str(y)) => Ok(x == y || self.heap.bytes(x) == self.heap.bytes(y)),
+            (Value::Str(x), Value::Str(y)) => Ok(self.heap.same_bytes(x, y)),
             _ => self.equal_at(a, b, self.depth),
         }
     }
 
     /// Identity or equality, as containers compare their items.
     fn same_or_equal(&mut self, a: Value, b: Value, depth: usize) -> Outcome<bool> {
-        if a.same(b) {
-            return Ok(true);
+        match (a, b) {
+            (Value::Int(x), Value::Int(y)) => Ok(x == y),
+            (Value::Str(x), Value::Str(y)) => Ok(self.heap.same_bytes(x, y)),
+            _ if a.same(b) => Ok(true),
+            _ => self.equal_at(a, b, depth),
         }
-        self.equal_at(a, b, depth)
     }
 
     fn too_deep<T>(&mut self) -> Outcome<T> {
@@ -81,7 +83,7 @@ impl Vm {
             return equal;
         }
         match (a, b) {
-            (Value::Str(x), Value::Str(y)) => Ok(x == y || self.heap.bytes(x) == self.heap.bytes(y)),
+            (Value::Str(x), Value::Str(y)) => Ok(self.heap.same_bytes(x, y)),
             (Value::List(x), Value::List(y)) => {
                 if self.heap.list(x).len() != self.heap.list(y).len() {
                     return Ok(false);

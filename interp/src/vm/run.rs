@@ -830,6 +830,13 @@ impl Vm {
                     Op::Shl { d, a, b, inplace } => integer!(ShiftLeft, d, a, b, inplace, shift_left),
                     Op::Shr { d, a, b, inplace } => integer!(ShiftRight, d, a, b, inplace, shift_right),
                     Op::Pow { d, a, b, inplace } => {
+                        if let (Value::Float(x), Value::Float(y)) = (reg!(a), reg!(b)) {
+                            let power = x.get().powf(y.get());
+                            if x.get() > 0.0 && power.is_finite() && power != 0.0 {
+                                put!(d, Value::float(power));
+                                continue;
+                            }
+                        }
                         step!(d, self.binary_slow(regs, code, BinaryOperator::Power, d, a, b, inplace));
                     }
                     Op::AddInt { d, a, i, inplace } => {
@@ -955,7 +962,7 @@ impl Vm {
                         let right = code.constants[k as usize];
                         let holds = match (reg!(a), right) {
                             (Value::Str(x), Value::Str(y)) => {
-                                let same = x == y || self.heap.bytes(x) == self.heap.bytes(y);
+                                let same = self.heap.same_bytes(x, y);
                                 self.consume(regs, code.locals, a);
                                 same
                             }
@@ -975,7 +982,7 @@ impl Vm {
                         let right = code.constants[k as usize];
                         let holds = match (reg!(a), right) {
                             (Value::Str(x), Value::Str(y)) => {
-                                let same = x == y || self.heap.bytes(x) == self.heap.bytes(y);
+                                let same = self.heap.same_bytes(x, y);
                                 self.consume(regs, code.locals, a);
                                 same
                             }
