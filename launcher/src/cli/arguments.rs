@@ -77,6 +77,9 @@ pub enum Other {
         #[arg(long)]
         sweep: bool,
     },
+    /// Print the manual page
+    #[command(hide = true)]
+    Manual,
 }
 
 /// The layers of these names; clap has checked that there are no others.

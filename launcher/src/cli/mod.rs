@@ -5,6 +5,7 @@ mod check;
 mod failure;
 mod input;
 mod inspect;
+mod manual;
 mod prepare;
 mod run;
 mod servicelog;
@@ -65,6 +66,10 @@ fn do_other(other: &Other) -> u8 {
         Other::Check { files } => check::check(files),
         Other::Explain { policy, question, vessel, without, json } => {
             inspect::explain(policy, question.as_deref(), vessel, arguments::layers(without), *json)
+        }
+        Other::Manual => {
+            print!("{}", manual::page());
+            Ending::Done.code()
         }
         Other::Doctor { sweep: true, .. } => inspect::sweep(),
         Other::Doctor { vessel, json, .. } => inspect::doctor(vessel, *json),

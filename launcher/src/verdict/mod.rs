@@ -235,6 +235,12 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_holds_the_table() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&markdown()), "put this table into README.md:\n{}", markdown());
+    }
+
+    #[test]
     fn the_generated_tables_name_every_code() {
         for row in TABLE {
             assert!(markdown().contains(&format!("\n| {} |", row.code)));
