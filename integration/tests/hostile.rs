@@ -5,6 +5,7 @@
 //! `setup` (done in the fresh vessel before the run), `must-print`, `must-not-print`.
 #![allow(missing_docs)]
 
+use integration::network::Network;
 use integration::run::{Launch, User};
 use integration::setting::Setting;
 use nix::sys::signal::{kill, Signal};
@@ -110,7 +111,7 @@ fn verdict(code: i32) -> &'static str {
 }
 
 /// Runs one case; what is wrong with its end, if anything.
-fn run(case: &Case) -> Result<(), String> {
+fn run(case: &Case, network: Option<&Network>) -> Result<(), String> {
     let setting = Setting::new(&case.name, User::Caller);
     for line in &case.setup {
         set_up(setting.vessel(), line).map_err(|e| format!("setup {line:?}: {e}"))?;
@@ -120,7 +121,9 @@ fn run(case: &Case) -> Result<(), String> {
     for word in &case.arguments {
         launch = launch.argument(word);
     }
-    let mut child = launch.command().spawn().map_err(|e| e.to_string())?;
+    let command = launch.command();
+    let mut command = network.map_or(command, |network| network.inside(&launch.command()));
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
     let out = drain(child.stdout.take());
     let err = drain(child.stderr.take());
     let start = Instant::now();
@@ -203,17 +206,21 @@ fn every_program_gets_its_verdict() {
     let (network, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(uses_network);
     let wrong = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
-    let note = |case: &Case| {
-        if let Err(what) = run(case) {
+    let note = |case: &Case, network: Option<&Network>| {
+        if let Err(what) = run(case, network) {
             wrong.lock().unwrap_or_else(|e| e.into_inner()).push(format!("{}: {what}", case.name));
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| network.iter().for_each(note));
+        // In a network of their own, so that nothing they try leaves this machine.
+        scope.spawn(|| {
+            let own = Network::new("hostile");
+            network.iter().for_each(|case| note(case, own.as_ref()));
+        });
         for _ in 0..8 {
             scope.spawn(|| {
                 while let Some(case) = others.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    note(case);
+                    note(case, None);
                 }
             });
         }
