@@ -45,7 +45,8 @@ pub struct StartBlock {
     pub restrictions: bool,
     /// CLOCK_MONOTONIC at the launcher's start, in nanoseconds: the origin of `getruntime`.
     pub started_ns: u64,
-    /// Names in the vessel that the API refuses (policy, program, log, status, stop, report).
+    /// Names in the vessel that the API refuses (policy, program, log, status, stop, report); one
+    /// that ends in `*` stands for all that begin so.
     pub reserved: Vec<String>,
     /// Bytes used in the vessel at the start, 4096 more for each entry.
     pub disk_used: u64,

@@ -57,7 +57,8 @@ fn bad_name(name: &[u8]) -> Result<(), ApiError> {
 
 impl Files {
     /// No files yet. `reserved` are names in the vessel that belong to the
-    /// operator: neither opened nor removed.
+    /// operator: neither opened nor removed. One that ends in `*`, which no
+    /// name of a program can hold, stands for all that begin so.
     pub fn new(reserved: &[String]) -> Files {
         Files { reserved: reserved.iter().map(|name| name.as_bytes().into()).collect(), ..Files::default() }
     }
@@ -79,7 +80,11 @@ impl Files {
     }
 
     fn check_reserved(&self, name: &[u8], class: Class) -> Result<(), ApiError> {
-        if self.reserved.iter().any(|reserved| **reserved == *name) {
+        let is_meant = |reserved: &[u8]| match reserved.strip_suffix(b"*") {
+            Some(beginning) => name.starts_with(beginning),
+            None => reserved == name,
+        };
+        if self.reserved.iter().any(|reserved| is_meant(reserved)) {
             return Err(ApiError::system(class, SystemError(libc::EACCES), Some(name)));
         }
         Ok(())
@@ -233,6 +238,17 @@ mod tests {
         match failure {
             Failure::Raise(error) => String::from_utf8(error.text()).expect("plain text"),
             Failure::Kill(kill) => format!("{kill:?}"),
+        }
+    }
+
+    #[test]
+    fn reserved_names_and_beginnings() {
+        let files = Files::new(&["policy".to_owned(), "stat-*".to_owned()]);
+        for name in ["policy", "stat-", "stat-Terminated-1.5"] {
+            assert!(files.check_open(name.as_bytes()).is_err(), "{name}");
+        }
+        for name in ["policy2", "polic", "stat", "status"] {
+            assert!(files.check_open(name.as_bytes()).is_ok(), "{name}");
         }
     }
 
