@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^
 BIN := target/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: help require build demo test lint fmt bench bench-check fuzz dist ci clean
+.PHONY: help require build demo test lint fmt bench bench-check fuzz vmtest dist ci clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ bench-check: build ## compare instruction counts of the language benchmarks with
 
 fuzz: require ## feed the parsers mutated input for FUZZ_SECONDS each (default 60)
 	sh integration/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+vmtest: build ## boot kernels in an emulator and test enforcement there (KERNELS="6.1 6.12 newest")
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/vm/run.sh $(KERNELS)
 
 dist: build ## make a tarball with both binaries, the policies and the examples below target/
 	sh integration/dist.sh $(BIN)

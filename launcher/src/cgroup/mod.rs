@@ -138,7 +138,7 @@ pub struct Use {
 pub enum Integrity {
     /// As they were set, or tighter.
     Whole,
-    /// Somebody had loosened one; it was set again.
+    /// Somebody had loosened some; they were set again.
     Restored(String),
     /// One cannot be read or set any more.
     Lost(String),
@@ -152,6 +152,8 @@ pub struct Group {
     guarded: Vec<Guarded>,
     /// Directories to remove, the innermost first.
     directories: Vec<PathBuf>,
+    /// Where the launcher went to make room for them.
+    aside: Option<v2::Aside>,
 }
 
 #[derive(Debug)]
@@ -168,15 +170,22 @@ impl Group {
     /// The step that failed, with its path; nothing is left.
     pub fn create(site: &Site, limits: &GroupLimits, broker: bool) -> Result<Group, Missing> {
         let own = name::Name::of_this_process().map_err(|error| Missing::new(error.to_string()))?;
-        let mut builder = Builder { own, name: own.text(), guarded: Vec::new(), directories: Vec::new() };
+        let mut builder =
+            Builder { own, name: own.text(), guarded: Vec::new(), directories: Vec::new(), aside: None };
         let made = match site {
             Site::V2(site) => v2::create(site, limits, broker, &mut builder).map(Kind::V2),
             Site::V1(site) => v1::create(site, limits, &mut builder).map(Kind::V1),
         };
         match made {
-            Ok(kind) => Ok(Group { kind, guarded: builder.guarded, directories: builder.directories }),
+            Ok(kind) => {
+                let Builder { guarded, directories, aside, .. } = builder;
+                Ok(Group { kind, guarded, directories, aside })
+            }
             Err(error) => {
                 remove_all(&builder.directories);
+                if let Some(aside) = &builder.aside {
+                    aside.leave();
+                }
                 Err(Missing::new(error.to_string()))
             }
         }
@@ -240,15 +249,19 @@ impl Group {
     /// Looks whether somebody loosened a limit or removed the group, and sets a
     /// loosened one again. Costs a few microseconds.
     pub fn check(&self) -> Integrity {
-        let mut result = Integrity::Whole;
+        let mut restored = Vec::new();
         for guarded in &self.guarded {
             match guarded.check() {
                 Integrity::Whole => {}
                 lost @ Integrity::Lost(_) => return lost,
-                restored => result = restored,
+                Integrity::Restored(what) => restored.push(what),
             }
         }
-        result
+        if restored.is_empty() {
+            Integrity::Whole
+        } else {
+            Integrity::Restored(restored.join("; "))
+        }
     }
 
     /// The directories of the group, for the report and for `audit`.
@@ -266,6 +279,9 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         remove_all(&self.directories);
+        if let Some(aside) = &self.aside {
+            aside.leave();
+        }
     }
 }
 
@@ -290,6 +306,7 @@ struct Builder {
     name: String,
     guarded: Vec<Guarded>,
     directories: Vec<PathBuf>,
+    aside: Option<v2::Aside>,
 }
 
 impl Builder {

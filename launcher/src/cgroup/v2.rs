@@ -140,6 +140,26 @@ pub struct Files {
     kill: Option<File>,
 }
 
+/// The launcher's own group while it is not where it was started: one level down,
+/// so that the group it was started in can hand out controllers.
+#[derive(Debug)]
+pub struct Aside {
+    parent: PathBuf,
+    path: PathBuf,
+}
+
+impl Aside {
+    /// Goes back and leaves the group as it was found: a group that hands out
+    /// controllers cannot be entered, so the next launcher could not start there.
+    /// Nothing is lost if that fails (the group belongs to a scope that ends with
+    /// the launcher, or somebody else uses it by now).
+    pub fn leave(&self) {
+        let _ = write(&self.parent, "cgroup.subtree_control", "-cpu -memory -pids")
+            .and_then(|()| write(&self.parent, "cgroup.procs", "0"))
+            .and_then(|()| fs::remove_dir(&self.path));
+    }
+}
+
 /// Makes the group, or with a broker the group of both and the program's leaf.
 pub(super) fn create(
     site: &Site,
@@ -149,11 +169,10 @@ pub(super) fn create(
 ) -> io::Result<Files> {
     name::sweep(&site.parent, builder.own);
     if site.step == Step::MoveAside {
-        // Stays until the launcher has gone: the scope that holds it is then
-        // empty and its owner (systemd) removes it.
-        let aside = site.parent.join(format!("{}-supervisor", builder.name));
-        fs::create_dir(&aside).map_err(|error| about(&aside, "cannot make the launcher's group", &error))?;
-        write(&aside, "cgroup.procs", "0")?;
+        let path = site.parent.join(format!("{}-supervisor", builder.name));
+        fs::create_dir(&path).map_err(|error| about(&path, "cannot make the launcher's group", &error))?;
+        let aside = builder.aside.insert(Aside { parent: site.parent.clone(), path });
+        write(&aside.path, "cgroup.procs", "0")?;
     }
     if site.step != Step::Ready {
         write(&site.parent, "cgroup.subtree_control", "+cpu +memory +pids")?;
