@@ -244,13 +244,14 @@ impl Formatter {
         let conversion = directive.conversion;
         let large = match number(&vm.heap, argument) {
             Some(Number::Int(small)) => {
-                if width < 0
-                    && precision < 0
-                    && matches!(conversion, b'd' | b'i' | b'u')
-                    && !directive.plus
-                    && !directive.blank
-                {
-                    self.out.extend_from_slice(super::text::decimal(small, &mut [0; 20]));
+                if precision < 0 && !directive.alternate {
+                    let mut buffer = [0u8; 24];
+                    let text = kernel::plain_digits(conversion, small, &mut buffer);
+                    if width < 0 && !directive.plus && !directive.blank {
+                        self.out.extend_from_slice(text);
+                    } else {
+                        self.render(vm, directive, width, Body::Number(text))?;
+                    }
                     return Ok(None);
                 }
                 let text = kernel::small_integer_text(conversion, directive.alternate, precision, small);

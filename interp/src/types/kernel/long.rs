@@ -134,16 +134,16 @@ fn quotient_by_top(a: &[u64], b: &[u64]) -> Option<u64> {
 
 /// `a - quotient * b`, known not to be negative and to be less than `b`.
 fn subtract_product(a: &[u64], quotient: u64, b: &[u64]) -> UBig {
-    let mut out = Vec::with_capacity(b.len());
+    let mut out = vec![0u64; b.len()];
     let mut carry = 0u64;
     let mut borrow = false;
-    for (&x, &y) in a.iter().zip(b) {
+    for ((place, &x), &y) in out.iter_mut().zip(a).zip(b) {
         let product = u128::from(quotient) * u128::from(y) + u128::from(carry);
         carry = (product >> 64) as u64;
         let (difference, first) = x.overflowing_sub(product as u64);
         let (difference, second) = difference.overflowing_sub(u64::from(borrow));
         borrow = first | second;
-        out.push(difference);
+        *place = difference;
     }
     UBig::from_words(&out)
 }
@@ -168,16 +168,28 @@ pub fn quick_remainder(a: &IBig, b: &IBig) -> Option<IBig> {
 pub fn multiply_small(a: &IBig, b: i64) -> IBig {
     let (sign, words) = a.as_sign_words();
     let factor = b.unsigned_abs();
-    let mut out = Vec::with_capacity(words.len() + 1);
+    let mut out = vec![0u64; words.len() + 1];
+    let (last, places) = match out.split_last_mut() {
+        Some(parts) => parts,
+        None => return IBig::ZERO,
+    };
     let mut carry = 0u64;
-    for &word in words {
+    // Four at a time: the products are independent, only the additions wait for each other.
+    let mut groups = places.chunks_exact_mut(4);
+    let mut sources = words.chunks_exact(4);
+    for (group, source) in (&mut groups).zip(&mut sources) {
+        for (place, &word) in group.iter_mut().zip(source) {
+            let product = u128::from(word) * u128::from(factor) + u128::from(carry);
+            *place = product as u64;
+            carry = (product >> 64) as u64;
+        }
+    }
+    for (place, &word) in groups.into_remainder().iter_mut().zip(sources.remainder()) {
         let product = u128::from(word) * u128::from(factor) + u128::from(carry);
-        out.push(product as u64);
+        *place = product as u64;
         carry = (product >> 64) as u64;
     }
-    if carry != 0 {
-        out.push(carry);
-    }
+    *last = carry;
     let sign = if b < 0 { -sign } else { sign };
     IBig::from_parts(sign, UBig::from_words(&out))
 }

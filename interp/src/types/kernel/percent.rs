@@ -176,6 +176,38 @@ pub fn integer_text(
     assemble(negative, prefix, &digits, precision)
 }
 
+/// Writes the digits of a small integer, its sign in front, to the end of `buffer`; gives the part written. For
+/// conversions without `#` and precision.
+pub fn plain_digits(conversion: u8, value: i64, buffer: &mut [u8; 24]) -> &[u8] {
+    const DIGITS: [&[u8; 16]; 2] = [b"0123456789abcdef", b"0123456789ABCDEF"];
+    let digits = DIGITS[usize::from(conversion == b'X')];
+    let mut rest = value.unsigned_abs();
+    let mut at = buffer.len();
+    let base_bits = match conversion {
+        b'x' | b'X' => 4,
+        b'o' => 3,
+        _ => 0,
+    };
+    loop {
+        at -= 1;
+        if base_bits == 0 {
+            buffer[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        } else {
+            buffer[at] = digits[(rest & ((1 << base_bits) - 1)) as usize];
+            rest >>= base_bits;
+        }
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        at -= 1;
+        buffer[at] = b'-';
+    }
+    &buffer[at..]
+}
+
 /// [`integer_text`] for a small integer.
 pub fn small_integer_text(conversion: u8, alternate: bool, precision: i64, value: i64) -> Vec<u8> {
     let magnitude = value.unsigned_abs();

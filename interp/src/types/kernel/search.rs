@@ -1,7 +1,7 @@
 //! Substring search in linear time, from either end.
 //!
 //! The common case looks for the needle's first byte a vector at a time and compares there. When the comparisons cost
-//! more than the text looked at, the search goes on with Knuth, Morris and Pratt's table, so that no input is quadratic.
+//! more than the text looked at, the two-way algorithm takes over, so that no input is quadratic and none needs memory.
 
 /// Position of the first `byte`.
 pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
@@ -52,8 +52,8 @@ pub fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
             return None;
         }
         work += common + 4;
-        if work > 8 * at + 256 {
-            return Table::new(needle.len(), |index| needle[index])
+        if work > 8 * at + 64 {
+            return TwoWay::new(needle.len(), |index| needle[index])
                 .find(text.len() - at, |index| text[at + index])
                 .map(|found| at + found);
         }
@@ -78,9 +78,9 @@ pub fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
         }
         work += common + 4;
         end = at;
-        if work > 8 * (text.len() - end) + 256 {
+        if work > 8 * (text.len() - end) + 64 {
             let size = end + needle.len() - 1;
-            return Table::new(needle.len(), |index| needle[needle.len() - 1 - index])
+            return TwoWay::new(needle.len(), |index| needle[needle.len() - 1 - index])
                 .find(size, |index| text[size - 1 - index])
                 .map(|found| size - found - needle.len());
         }
@@ -123,41 +123,77 @@ impl Iterator for Occurrences<'_> {
     }
 }
 
-/// The failure table of Knuth, Morris and Pratt over a needle given as a function, so that it serves both directions.
-struct Table<N: Fn(usize) -> u8> {
+/// Crochemore and Perrin's two-way search: linear, without a table. The needle is given as a function, so that it serves
+/// both directions.
+struct TwoWay<N: Fn(usize) -> u8> {
     needle: N,
-    failure: Vec<u32>,
+    length: usize,
+    /// Length of the left half.
+    cut: usize,
+    /// The period, or the shift after a match of the right half when the needle is not periodic.
+    shift: usize,
+    periodic: bool,
 }
 
-impl<N: Fn(usize) -> u8> Table<N> {
-    fn new(length: usize, needle: N) -> Self {
-        let mut failure = vec![0u32; length];
-        let mut matched = 0usize;
-        for at in 1..length {
-            while matched > 0 && needle(at) != needle(matched) {
-                matched = failure[matched - 1] as usize;
+/// Start of the greatest suffix in one of the two alphabet orders, and its period.
+fn greatest_suffix(length: usize, needle: &impl Fn(usize) -> u8, reversed: bool) -> (usize, usize) {
+    let (mut start, mut candidate, mut offset, mut period) = (0usize, 1usize, 0usize, 1usize);
+    while candidate + offset < length {
+        let (a, b) = (needle(candidate + offset), needle(start + offset));
+        let smaller = if reversed { a > b } else { a < b };
+        if smaller {
+            candidate += offset + 1;
+            offset = 0;
+            period = candidate - start;
+        } else if a == b {
+            if offset + 1 == period {
+                candidate += period;
+                offset = 0;
+            } else {
+                offset += 1;
             }
-            if needle(at) == needle(matched) {
-                matched += 1;
-            }
-            failure[at] = matched as u32;
+        } else {
+            start = candidate;
+            candidate += 1;
+            offset = 0;
+            period = 1;
         }
-        Table { needle, failure }
+    }
+    (start, period)
+}
+
+impl<N: Fn(usize) -> u8> TwoWay<N> {
+    fn new(length: usize, needle: N) -> Self {
+        let (first, first_period) = greatest_suffix(length, &needle, false);
+        let (second, second_period) = greatest_suffix(length, &needle, true);
+        let (cut, period) = if first > second { (first, first_period) } else { (second, second_period) };
+        let periodic = cut + period <= length && (0..cut).all(|at| needle(at) == needle(at + period));
+        let shift = if periodic { period } else { cut.max(length - cut) + 1 };
+        TwoWay { needle, length, cut, shift, periodic }
     }
 
     fn find(&self, size: usize, text: impl Fn(usize) -> u8) -> Option<usize> {
-        let mut matched = 0usize;
-        for at in 0..size {
-            let byte = text(at);
-            while matched > 0 && byte != (self.needle)(matched) {
-                matched = self.failure[matched - 1] as usize;
+        let (mut at, mut known) = (0usize, 0usize);
+        while at + self.length <= size {
+            let mut right = self.cut.max(known);
+            while right < self.length && (self.needle)(right) == text(at + right) {
+                right += 1;
             }
-            if byte == (self.needle)(matched) {
-                matched += 1;
-                if matched == self.failure.len() {
-                    return Some(at + 1 - matched);
-                }
+            if right < self.length {
+                at += right - self.cut + 1;
+                known = 0;
+                continue;
             }
+            let mut left = self.cut;
+            while left > known && (self.needle)(left - 1) == text(at + left - 1) {
+                left -= 1;
+            }
+            if left <= known {
+                return Some(at);
+            }
+            at += self.shift;
+            // A periodic needle matches again up to its last period.
+            known = if self.periodic { self.length - self.shift } else { 0 };
         }
         None
     }

@@ -156,3 +156,26 @@ fn results_that_pass_the_limit_are_refused_before_they_are_made() {
     assert!(split::join_size([1usize << 19; 4].into_iter(), 1, 1 << 20).is_err());
     assert!(bytes::repeat(b"abc", 3, 9).is_ok());
 }
+
+#[test]
+fn two_way_search_is_right_on_repetitive_texts() {
+    let mut dice = Dice(23);
+    for round in 0..4000 {
+        let period = 1 + dice.below(5) as usize;
+        let unit: Vec<u8> = (0..period).map(|_| b'a' + dice.below(2) as u8).collect();
+        let mut text: Vec<u8> = unit.iter().copied().cycle().take(900).collect();
+        for _ in 0..dice.below(4) {
+            let at = dice.below(900) as usize;
+            text[at] ^= 3;
+        }
+        let mut needle: Vec<u8> = unit.iter().copied().cycle().take(20 + dice.below(60) as usize).collect();
+        if round % 2 == 0 {
+            let at = dice.below(needle.len() as u64) as usize;
+            needle[at] ^= 3;
+        }
+        let naive = text.windows(needle.len()).position(|window| window == needle);
+        assert_eq!(search::find(&text, &needle), naive, "{text:?} {needle:?}");
+        let naive = text.windows(needle.len()).rposition(|window| window == needle);
+        assert_eq!(search::rfind(&text, &needle), naive);
+    }
+}
