@@ -156,15 +156,23 @@ pub struct DiskWatch {
     next: Instant,
     used: u64,
     peak: u64,
+    limit: u64,
+}
+
+/// Processor time this thread has used: on a busy host a count takes longer by the
+/// clock, and must not become rarer for that.
+fn cost_so_far() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default()
 }
 
 impl DiskWatch {
     /// Begins to follow `directory`, in which `used` bytes were counted before
-    /// the start of process `pid`.
+    /// the start of process `pid`. A count that passes `limit` is complete there.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn new(directory: OwnedFd, pid: i32, used: u64, now: Instant) -> io::Result<DiskWatch> {
+    pub fn new(directory: OwnedFd, pid: i32, used: u64, limit: u64, now: Instant) -> io::Result<DiskWatch> {
         let device = fstat(&directory)?.st_dev;
         Ok(DiskWatch {
             directory,
@@ -177,6 +185,7 @@ impl DiskWatch {
             next: now + WARM_UP,
             used,
             peak: used,
+            limit,
         })
     }
 
@@ -217,13 +226,16 @@ impl DiskWatch {
             self.walk = Some(Walk::new(self.directory.as_fd())?);
             self.spent = Duration::ZERO;
         }
-        let started = Instant::now();
+        let started = cost_so_far();
         let total = match &mut self.walk {
-            Some(walk) => walk.step(self.directory.as_fd(), STEP)?,
+            // What is over the limit already need not be counted to its end.
+            Some(walk) => {
+                walk.step(self.directory.as_fd(), STEP)?.or(Some(walk.total).filter(|t| *t > self.limit))
+            }
             None => None,
         };
         let Some(total) = total else {
-            let took = started.elapsed();
+            let took = cost_so_far().saturating_sub(started);
             self.spent += took;
             self.next = now + (took * SPACING).clamp(SHORTEST, LONGEST);
             return Ok(None);
@@ -233,7 +245,7 @@ impl DiskWatch {
         let held = unlinked(self.pid, self.device).unwrap_or(0);
         self.used = total.saturating_add(held);
         self.peak = self.peak.max(self.used);
-        let took = started.elapsed();
+        let took = cost_so_far().saturating_sub(started);
         self.next = now + (took * SPACING).clamp(SHORTEST, LONGEST);
         Ok(Some(self.used))
     }
@@ -333,7 +345,8 @@ mod tests {
     #[test]
     fn changes_are_noticed_and_quiet_costs_nothing() {
         let scratch = Scratch::new("disk");
-        let mut watch = DiskWatch::new(open(&scratch), std::process::id() as i32, 0, Instant::now()).unwrap();
+        let mut watch =
+            DiskWatch::new(open(&scratch), std::process::id() as i32, 0, u64::MAX, Instant::now()).unwrap();
         assert_eq!(counted(&mut watch), 0);
         std::thread::sleep(Duration::from_millis(30));
         assert_eq!(watch.look(Instant::now()).unwrap(), None);
@@ -357,7 +370,8 @@ mod tests {
         for i in 0..STEP + 10 {
             File::create(scratch.path().join(format!("{i}"))).unwrap();
         }
-        let mut watch = DiskWatch::new(open(&scratch), std::process::id() as i32, 0, Instant::now()).unwrap();
+        let mut watch =
+            DiskWatch::new(open(&scratch), std::process::id() as i32, 0, u64::MAX, Instant::now()).unwrap();
         std::thread::sleep(WARM_UP);
         assert_eq!(watch.look(Instant::now()).unwrap(), None);
         assert_eq!(counted(&mut watch), (STEP as u64 + 10) * 4096);

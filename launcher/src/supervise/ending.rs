@@ -101,7 +101,8 @@ impl Finding {
 /// Decides how the run ended.
 pub fn decide(seen: &Seen<'_>) -> Finding {
     match (seen.death, seen.cause) {
-        // It ended by itself before the kill came.
+        // It ended by itself before the kill came; what it left behind counts all the same.
+        (Death::Exited(_), Some(Cause::Disk { used })) => over_disk(*used, seen.limits),
         (Death::Exited(status), _) => exited(status, seen),
         (Death::Unfinished, cause) => {
             let mut finding = cause.map_or_else(

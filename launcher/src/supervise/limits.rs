@@ -83,7 +83,7 @@ impl Watch {
         Ok(Watch {
             limits,
             group,
-            disk: DiskWatch::new(vessel, pid, disk_used, now)?,
+            disk: DiskWatch::new(vessel, pid, disk_used, limits.disk, now)?,
             disk_at_start: disk_used,
             run_time,
             resident,

@@ -403,6 +403,11 @@ impl Supervisor<'_> {
         self.output.drain(Instant::now());
         let told = self.control.told().clone();
         let used = self.watch.finish();
+        // What was written between the last count and the end is found here.
+        let (before, after, _) = used.disk;
+        if self.cause.is_none() && after > limits.disk && after > before {
+            self.cause = Some(Cause::Disk { used: after });
+        }
         let finding = ending::decide(&Seen {
             cause: self.cause.as_ref(),
             death,
