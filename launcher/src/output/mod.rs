@@ -75,6 +75,7 @@ struct Stream {
     done: usize,
     not_before: Option<Instant>,
     pause: Duration,
+    reader_gone: bool,
     carried: u64,
     dropped: u64,
 }
@@ -207,6 +208,12 @@ impl Output {
         }
     }
 
+    /// The streams whose reader went away before the end, by name.
+    pub fn without_reader(&self) -> impl Iterator<Item = &'static str> {
+        let streams = [(&self.out, "standard output"), (&self.err, "standard error")];
+        streams.into_iter().filter(|(stream, _)| stream.reader_gone).map(|(_, name)| name)
+    }
+
     /// What was carried so far.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -229,6 +236,7 @@ impl Stream {
             done: 0,
             not_before: None,
             pause: PAUSE,
+            reader_gone: false,
             carried: 0,
             dropped: 0,
         }
@@ -345,6 +353,7 @@ impl Stream {
                     // Nobody reads any more: the program is told in the same way,
                     // by a pipe without a reader.
                     self.source = None;
+                    self.reader_gone = true;
                     return self.drop_held();
                 }
                 Err(_) => return self.drop_held(),
@@ -480,6 +489,7 @@ mod tests {
         drop(std::mem::replace(&mut bench.from[0], gone));
         bench.into[0].write_all(b"x").unwrap();
         bench.output.read(Which::Out, bench.now);
+        assert_eq!(bench.output.without_reader().collect::<Vec<_>>(), ["standard output"]);
         assert_eq!(bench.into[0].write(b"y").unwrap_err().raw_os_error(), Some(libc::EPIPE));
     }
 

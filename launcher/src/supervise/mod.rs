@@ -430,6 +430,9 @@ impl Supervisor<'_> {
         }
         let patience = self.cause.as_ref().map(|_| Instant::now() + LAST_OUTPUT);
         last_output(&mut self.output, self.signals, patience);
+        for stream in self.output.without_reader() {
+            self.notes.push(format!("the reader of {stream} went away: what was printed afterwards is lost"));
+        }
         Ended { finding, death, pid: self.pid, told, totals: self.output.totals(), used, notes: self.notes }
     }
 
