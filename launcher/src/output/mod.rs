@@ -209,7 +209,7 @@ impl Output {
     }
 
     /// The streams whose reader went away before the end, by name.
-    pub fn without_reader(&self) -> impl Iterator<Item = &'static str> {
+    pub fn without_reader(&self) -> impl Iterator<Item = &'static str> + '_ {
         let streams = [(&self.out, "standard output"), (&self.err, "standard error")];
         streams.into_iter().filter(|(stream, _)| stream.reader_gone).map(|(_, name)| name)
     }
