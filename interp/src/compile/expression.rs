@@ -622,6 +622,15 @@ impl Function<'_> {
     }
 
     fn call(&mut self, call: &Call, e: &Expr, d: Reg) -> Done {
+        self.call_itself(call, e, d)?;
+        if self.context.finalizers {
+            // What was local to the callee is gone before its result is used.
+            self.code.emit(Op::Finalizers);
+        }
+        Ok(())
+    }
+
+    fn call_itself(&mut self, call: &Call, e: &Expr, d: Reg) -> Done {
         let plain = call.keywords.is_empty()
             && call.star.is_none()
             && call.double_star.is_none()

@@ -108,6 +108,9 @@ macro_rules! arenas {
             draining: bool,
             /// Instances whose `__del__` is to be called, owned.
             pub finalizers: Vec<Value>,
+            /// Instances whose `__del__` has been called, by which thread and at which depth of calls:
+            /// owned until it has returned and it is seen whether it kept them alive.
+            pub finalized: Vec<(Value, u64, usize)>,
             /// API objects that are gone: class and identity.
             pub dropped: Vec<(Class, u64)>,
             raised: Value,
@@ -132,6 +135,7 @@ macro_rules! arenas {
                     dead: Vec::new(),
                     draining: false,
                     finalizers: Vec::new(),
+                    finalized: Vec::new(),
                     dropped: Vec::new(),
                     raised: Value::Unset,
                     raised_trace: Value::Unset,
@@ -1181,6 +1185,22 @@ impl Heap {
             iters,
             IterData { source, position: 0, expected, mode, view: false }
         )))
+    }
+
+    /// Lets go of instances whose `__del__` has returned: one that it made reachable again
+    /// lives on and has its `__del__` called again when it dies again, as in 2.7.
+    pub fn settle_finalized(&mut self, thread: u64, depth: usize) {
+        let done = |entry: &mut (Value, u64, usize)| entry.1 == thread && entry.2 >= depth;
+        let settled: Vec<_> = self.finalized.extract_if(.., done).collect();
+        for (object, ..) in settled {
+            if let Value::Instance(instance) = object {
+                let at = instance.0 as usize;
+                if self.counts[Kind::Instance as usize].get(at).is_some_and(|count| *count > 1) {
+                    self.instances[instance].finalized = false;
+                }
+            }
+            self.release(object);
+        }
     }
 
     /// A view of a dict: owned. Takes `source` over.

@@ -1704,6 +1704,9 @@ impl Vm {
                         }
                     }
                     Op::Finalizers => {
+                        if !self.heap.finalized.is_empty() {
+                            self.heap.settle_finalized(self.current.0, frames.len());
+                        }
                         if !self.heap.finalizers.is_empty() {
                             break 'frame Exit::Finalize;
                         }
@@ -1743,9 +1746,13 @@ impl Vm {
             Exit::Finalize => {
                 let at = top(&running, base);
                 thread.frames.push(code_frame(running, pc - 1, base, 0, FrameKind::Discard));
-                let Some(object) = self.heap.finalizers.pop() else {
+                if self.heap.finalizers.is_empty() {
                     return Ok(Action::Deliver(Value::None));
-                };
+                }
+                let object = self.heap.finalizers.remove(0);
+                self.heap.retain(object);
+                // One frame deeper, `__del__` runs: it is done when this depth is reached again.
+                self.heap.finalized.push((object, self.current.0, thread.frames.len() - 1));
                 let name = self.names.del;
                 match self.program_method(object, name) {
                     Some(function) => {
