@@ -17,6 +17,9 @@ const FUEL: i64 = 20_000;
 /// While threads are busy, the kernel is asked for news this often, in
 /// nanoseconds.
 const POLL: u64 = 1_000_000;
+/// How long a run must have left its files alone for a recount from outside to
+/// be newer than its own account, in nanoseconds.
+const QUIET: u64 = 2_000_000_000;
 /// Shortest time between two reports of use, in nanoseconds.
 const REPORT: u64 = 1_000_000_000;
 
@@ -39,6 +42,8 @@ pub struct Loop {
     polled: u64,
     reported: u64,
     unreported: bool,
+    /// The disk account's number of changes, and when it was first seen.
+    disk_seen: (u64, u64),
     ready: Vec<Ready>,
 }
 
@@ -123,10 +128,33 @@ impl Loop {
                     network::socket_ready(vm, socket, readable, writable);
                 }
                 Ready::Network => network::take_answers(vm),
-                Ready::Control => take_control(vm),
+                Ready::Control => self.take_control(vm),
             }
         }
         self.ready = ready;
+    }
+
+    /// Takes the supervisor's frames. A recount that was taken while this run
+    /// was changing files is already wrong when it arrives: the own account,
+    /// which is exact, stands until it has not changed for a while.
+    fn take_control(&mut self, vm: &mut Vm) {
+        let (api, _) = Api::of(vm);
+        let now = api.host.now();
+        let changes = api.meters.disk_changes();
+        if self.disk_seen.0 != changes || self.disk_seen.1 == 0 {
+            self.disk_seen = (changes, now);
+        }
+        let quiet = now.saturating_sub(self.disk_seen.1) >= QUIET;
+        // An error means that there are no more, or that the supervisor is
+        // gone: then the kernel ends this process as well.
+        while let Ok(frame) = api.host.receive_frame(Channel::Control) {
+            if let Ok(ToInterpreter::DiskUsed(bytes)) = ToInterpreter::decode(&frame.bytes) {
+                if quiet {
+                    let unwritten = api.files.unwritten();
+                    api.meters.disk_recount(bytes, unwritten);
+                }
+            }
+        }
     }
 
     /// Tells the supervisor what has been used.
@@ -161,19 +189,6 @@ fn start_due(vm: &mut Vm, now: u64) {
                 heap.release(arguments);
                 spawn(vm, function, items, Role::Timer(number));
             }
-        }
-    }
-}
-
-/// Takes the supervisor's frames.
-fn take_control(vm: &mut Vm) {
-    let (api, _) = Api::of(vm);
-    // An error means that there are no more, or that the supervisor is gone:
-    // then the kernel ends this process as well.
-    while let Ok(frame) = api.host.receive_frame(Channel::Control) {
-        if let Ok(ToInterpreter::DiskUsed(bytes)) = ToInterpreter::decode(&frame.bytes) {
-            let unwritten = api.files.unwritten();
-            api.meters.disk_recount(bytes, unwritten);
         }
     }
 }

@@ -136,6 +136,7 @@ pub struct Meters {
     items_used: [Used; 4],
     disk: Disk,
     disk_used: Used,
+    disk_changes: u64,
     changed: bool,
 }
 
@@ -169,6 +170,7 @@ impl Meters {
             items_used: Default::default(),
             disk: Disk::new(limits.disk, disk_used),
             disk_used: Used { total: disk_used, peak: disk_used, ..Used::default() },
+            disk_changes: 0,
             changed: true,
         }
     }
@@ -275,6 +277,7 @@ impl Meters {
             Ok(()) if bytes > 0 => {
                 self.disk_used.total = self.disk.used();
                 self.disk_used.peak = self.disk_used.peak.max(self.disk.used());
+                self.disk_changes += 1;
                 self.changed = true;
             }
             Ok(()) => {}
@@ -286,6 +289,7 @@ impl Meters {
     /// Takes bytes off the disk account.
     pub fn disk_shrink(&mut self, bytes: u64) {
         self.disk.shrink(bytes);
+        self.disk_changes += 1;
         self.disk_used.total = self.disk.used();
         self.changed = true;
     }
@@ -295,6 +299,11 @@ impl Meters {
         self.disk.recount(on_disk, buffered);
         self.disk_used.total = self.disk.used();
         self.disk_used.peak = self.disk_used.peak.max(self.disk.used());
+    }
+
+    /// How often this run has changed the account.
+    pub fn disk_changes(&self) -> u64 {
+        self.disk_changes
     }
 
     /// The disk account.

@@ -98,3 +98,48 @@ else:
     let seconds: f64 = rest.trim().parse().expect("a number");
     assert!((1.9..2.1).contains(&seconds), "{seconds}");
 }
+
+/// A control frame for the interpreter.
+fn recounted(bytes: u64) -> (crate::host::Channel, Vec<u8>, Option<crate::host::SocketId>) {
+    let frame = policies::channel::control::ToInterpreter::DiskUsed(bytes).encode();
+    (crate::host::Channel::Control, frame, None)
+}
+
+#[test]
+fn a_recount_counts_only_when_the_run_has_left_its_files_alone() {
+    let text = "\
+f = open('a', 'w')
+f.write('x' * 1000)
+f.flush()
+sleep(0.5)
+sleep(3)
+print 'on'
+g = open('b', 'w')
+";
+    let policy = || generous().set(Resource::DiskUsed, 20_000.0).build();
+    // A stale count, taken before the file was written, changes nothing.
+    let mut host = FakeHost::new();
+    host.frames.push_back(recounted(19_999));
+    let mut ran = run_on(host, Order { simple: true, policy: Some(policy()), ..super::order(text) });
+    assert_eq!(ran.outcome, policies::channel::control::Outcome::Finished);
+    assert_eq!(Api::of(&mut ran.vm).0.meters.disk().used(), 2 * 4096 + 1000);
+}
+
+#[test]
+fn use_is_reported_at_the_end() {
+    use policies::channel::control::FromInterpreter;
+    let text =
+        "f = open('a', 'w')\nf.write('12345')\nprint 'ab'\ntry:\n  open('a')\nexcept ValueError:\n  pass\n";
+    let mut ran = run_on(FakeHost::new(), Order { simple: true, ..super::order(text) });
+    let frames = std::mem::take(&mut ran.host().frames_sent);
+    let (_, last) = frames.last().expect("a report");
+    let Ok(FromInterpreter::Usage { counters, refusals: 0, accepted: 0 }) = FromInterpreter::decode(last)
+    else {
+        panic!("not a report of use");
+    };
+    let of = |resource| counters.iter().find(|counter| counter.resource == resource).expect("it is there");
+    assert_eq!((of(Resource::FileWrite).total, of(Resource::FileWrite).peak), (5, 5));
+    assert_eq!(of(Resource::LogRate).total, 3);
+    assert_eq!((of(Resource::FilesOpened).total, of(Resource::FilesOpened).peak), (1, 1));
+    assert_eq!(of(Resource::DiskUsed).peak, 4096 + 5);
+}
