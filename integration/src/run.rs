@@ -184,7 +184,7 @@ fn public_copies() -> &'static Path {
     COPIES
         .get_or_init(|| {
             let scratch = Scratch::new("bin");
-            for name in ["repy-launch", "repy-interp", "breach", "probe"] {
+            for name in ["repy-launch", "repy-interp", "breach", "netbreach", "probe"] {
                 let directory = crate::bin_directories();
                 if let Some(from) = directory.iter().map(|d| d.join(name)).find(|p| p.is_file()) {
                     std::fs::copy(&from, scratch.join(name))

@@ -636,7 +636,7 @@ impl Service {
         let used = destination.used(own.map(|own| *own.ip()));
         let to = SocketAddrV4::new(used, *port);
         let sent = match own {
-            None => self.from_any_port(payload, to),
+            None => self.send_from_any_port(payload, to),
             Some(own) => match self.sockets.receiver(own) {
                 Some(receiver) => socket::send(receiver, payload, to),
                 None => socket::datagram(Some(own)).and_then(|socket| socket::send(&socket, payload, to)),
@@ -659,7 +659,7 @@ impl Service {
         }
     }
 
-    fn from_any_port(&mut self, payload: &[u8], to: SocketAddrV4) -> nix::Result<usize> {
+    fn send_from_any_port(&mut self, payload: &[u8], to: SocketAddrV4) -> nix::Result<usize> {
         let socket = match &self.sender {
             Some(socket) => socket,
             None => self.sender.insert(socket::datagram(None)?),

@@ -187,3 +187,50 @@ fn every_section_has_lines_and_every_line_a_known_section() {
         assert!(rules.iter().any(|rule| rule.section == section.name()), "[{}] is empty", section.name());
     }
 }
+
+#[test]
+fn the_brokers_filter_checks_what_it_can_see() {
+    let rules = broker_rules().expect("parses");
+    let program = broker().expect("compiles");
+    let ask = |number: i64, arguments: [u64; 6]| {
+        run(&program, &CallData { architecture: OWN, number: number as u32, arguments })
+            .expect("a plain filter")
+    };
+    let (inet, inet6, unix, netlink) = (2, 10, 1, 16);
+    let kept = (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    let (stream, datagram, raw) = (1 | kept, 2 | kept, 3 | kept);
+    let fast_open = libc::MSG_FASTOPEN as u64;
+    let child = (libc::CLONE_PIDFD | libc::SIGCHLD) as u64;
+    let (level, reuse_port) = (libc::SOL_SOCKET as u64, libc::SO_REUSEPORT as u64);
+    let kill = libc::SIGKILL as u64;
+    for (number, arguments, expected) in [
+        (libc::SYS_socket, [inet, stream, 0, 0, 0, 0], ALLOW),
+        (libc::SYS_socket, [inet, datagram, 0, 0, 0, 0], ALLOW),
+        (libc::SYS_socket, [inet, 1, 0, 0, 0, 0], KILL),
+        (libc::SYS_socket, [inet, raw, 0, 0, 0, 0], KILL),
+        (libc::SYS_socket, [inet, stream, libc::IPPROTO_MPTCP as u64, 0, 0, 0], KILL),
+        (libc::SYS_socket, [inet6, stream, 0, 0, 0, 0], KILL),
+        (libc::SYS_socket, [unix, stream, 0, 0, 0, 0], KILL),
+        (libc::SYS_socket, [netlink, raw, 0, 0, 0, 0], KILL),
+        (libc::SYS_sendmsg, [3, 0, 0, 0, 0, 0], ALLOW),
+        (libc::SYS_sendmsg, [9, 0, 0, 0, 0, 0], KILL),
+        (libc::SYS_sendto, [9, 0, 1, 0, 1 << 40, 16], ALLOW),
+        (libc::SYS_sendto, [9, 0, 1, fast_open, 1 << 40, 16], KILL),
+        (libc::SYS_setsockopt, [9, level, libc::SO_REUSEADDR as u64, 0, 4, 0], ALLOW),
+        (libc::SYS_setsockopt, [9, level, reuse_port, 0, 4, 0], KILL),
+        (libc::SYS_clone, [child, 0, 1 << 40, 0, 0, 0], ALLOW),
+        (libc::SYS_clone, [child | libc::CLONE_VM as u64, 0, 0, 0, 0, 0], KILL),
+        (libc::SYS_clone, [child | libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0], KILL),
+        (libc::SYS_clone3, [0; 6], fails(libc::ENOSYS)),
+        (libc::SYS_pidfd_send_signal, [9, kill, 0, 0, 0, 0], ALLOW),
+        (libc::SYS_pidfd_send_signal, [9, 15, 0, 0, 0, 0], KILL),
+        (libc::SYS_mmap, [0, 4096, 3, 0x22, 0, 0], ALLOW),
+        (libc::SYS_mmap, [0, 4096, 5, 0x22, 0, 0], KILL),
+    ] {
+        let name = syscalls::name(number).unwrap_or("?");
+        assert_eq!(ask(number, arguments), expected, "{name} {arguments:x?}");
+    }
+    for never in ["open", "openat", "execve", "execveat", "kill", "ptrace", "accept4", "ioctl", "prlimit64"] {
+        assert!(rules.iter().all(|rule| rule.name != never), "{never} is allowed");
+    }
+}

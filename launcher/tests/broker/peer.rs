@@ -101,46 +101,38 @@ impl Peer {
 
     /// The next reply within `limit`.
     pub fn reply_within(&mut self, limit: Duration) -> Option<(u32, Answered)> {
-        let start = Instant::now();
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            let milliseconds = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
-            let mut set = [PollFd::new(self.channel().as_fd(), PollFlags::POLLIN)];
-            if poll(&mut set, PollTimeout::from(milliseconds)) == Ok(0) {
-                return None;
-            }
-            let mut bytes = vec![0u8; MAXIMUM_FRAME];
-            let mut space = nix::cmsg_space!([RawFd; 4]);
-            let mut slices = [IoSliceMut::new(&mut bytes)];
-            let message = recvmsg::<()>(
-                self.channel().as_raw_fd(),
-                &mut slices,
-                Some(&mut space),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            )
-            .expect("received");
-            let count = message.bytes;
-            let mut passed = Vec::new();
-            for control in message.cmsgs().expect("whole control data") {
-                if let ControlMessageOwned::ScmRights(numbers) = control {
-                    // SAFETY: the kernel has just made these descriptors for
-                    // this process, and nobody else owns them.
-                    passed.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
-                }
-            }
-            if count == 0 {
-                return None;
-            }
-            let frame = ReplyFrame::decode(&bytes[..count]).expect("a reply");
-            let socket = passed.pop();
-            assert!(passed.is_empty(), "more than one descriptor");
-            assert_eq!(
-                socket.is_some(),
-                matches!(frame.result, Ok(Reply::Socket { .. })),
-                "a descriptor comes with a socket alone: {frame:?}"
-            );
-            return Some((frame.id, (frame.result, socket)));
+        let milliseconds = u16::try_from(limit.as_millis()).unwrap_or(u16::MAX);
+        let mut set = [PollFd::new(self.channel().as_fd(), PollFlags::POLLIN)];
+        if poll(&mut set, PollTimeout::from(milliseconds)) == Ok(0) {
+            return None;
         }
+        let mut bytes = vec![0u8; MAXIMUM_FRAME];
+        let mut space = nix::cmsg_space!([RawFd; 4]);
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let channel = self.channel().as_raw_fd();
+        let message = recvmsg::<()>(channel, &mut slices, Some(&mut space), flags).expect("received");
+        let count = message.bytes;
+        let mut passed = Vec::new();
+        for control in message.cmsgs().expect("whole control data") {
+            if let ControlMessageOwned::ScmRights(numbers) = control {
+                // SAFETY: the kernel has just made these descriptors for this
+                // process, and nobody else owns them.
+                passed.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+            }
+        }
+        if count == 0 {
+            return None;
+        }
+        let frame = ReplyFrame::decode(&bytes[..count]).expect("a reply");
+        let socket = passed.pop();
+        assert!(passed.is_empty(), "more than one descriptor");
+        assert_eq!(
+            socket.is_some(),
+            matches!(frame.result, Ok(Reply::Socket { .. })),
+            "a descriptor comes with a socket alone: {frame:?}"
+        );
+        Some((frame.id, (frame.result, socket)))
     }
 
     /// The reply to a request.

@@ -1,0 +1,144 @@
+//! A taken-over interpreter that knows the broker's frames: put in the interpreter's place, it
+//! asks for sockets and tries to do more with them than the policy allows.
+//!
+//! Arguments: the attempt, the own port granted, and the port of the target on 127.0.0.1 and
+//! 127.0.0.2. It prints what came of each step.
+
+use std::net::Ipv4Addr;
+
+use policies::channel::network::{Host, Local, Reply, ReplyFrame, Request, RequestFrame, Written};
+
+/// The network channel (contract with the launcher).
+const CHANNEL: i32 = 6;
+/// The addresses of the targets: allowed, and not.
+const ALLOWED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(2).collect();
+    let number = |index: usize| words.get(index).and_then(|word| word.parse::<u16>().ok()).unwrap_or(0);
+    let (own, target) = (number(1), number(2));
+    match words.first().map(String::as_str) {
+        Some("own-socket") => {
+            let (reply, socket) =
+                ask(Request::Receive { local: local(own), written: vec![Written::Field; 2] });
+            println!("receive: {}", word(&reply));
+            println!("elsewhere: {}", send_to(socket, ELSEWHERE, target));
+        }
+        Some("ask") => {
+            println!("elsewhere: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.2")).0));
+            println!("claimed: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.1")).0));
+            let free = Request::Sender { host: None, local: None, written: vec![] };
+            println!("free socket: {}", word(&ask(free).0));
+            let bound = |port| Request::Listen { local: local(port), written: vec![Written::Field; 2] };
+            println!("other port: {}", word(&ask(bound(own + 1)).0));
+            println!("allowed: {}", word(&ask(message(ALLOWED, target, "127.0.0.1")).0));
+        }
+        Some("garbage") => {
+            println!("facts: {}", word(&ask(Request::Facts).0));
+            send(b"this is no frame");
+            wait();
+        }
+        Some("idle") => {
+            println!("facts: {}", word(&ask(Request::Facts).0));
+            wait();
+        }
+        other => println!("UNKNOWN {other:?}"),
+    }
+}
+
+fn local(port: u16) -> Local {
+    Local { text: b"127.0.0.1".to_vec(), port }
+}
+
+/// A message to an address, which claims in its arguments to go to `claim`.
+fn message(to: Ipv4Addr, port: u16, claim: &str) -> Request {
+    Request::Send {
+        host: Host::Written(to.to_string().into_bytes()),
+        port,
+        local: None,
+        payload: b"asked".to_vec(),
+        written: vec![Written::Text(claim.into()), Written::Field, Written::Field],
+    }
+}
+
+fn word(reply: &ReplyFrame) -> String {
+    match &reply.result {
+        Ok(Reply::Socket { .. }) => "socket".into(),
+        Ok(Reply::Sent { .. }) => "sent".into(),
+        Ok(_) => "granted".into(),
+        Err(failure) => format!("{failure:?}").split([' ', '{', '(']).next().unwrap_or_default().into(),
+    }
+}
+
+fn ask(request: Request) -> (ReplyFrame, i32) {
+    let frame = RequestFrame { id: 1, request };
+    send(&frame.encode().unwrap_or_default());
+    receive()
+}
+
+fn send(bytes: &[u8]) {
+    // SAFETY: the pointer and length describe `bytes`; no address is given.
+    unsafe { libc::send(CHANNEL, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+}
+
+/// Takes a reply and the descriptor that came with it, or -1.
+fn receive() -> (ReplyFrame, i32) {
+    let mut bytes = vec![0u8; 80_000];
+    let mut control = [0u64; 8];
+    let mut slice = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: all-zero is a valid header; its pointers are set to live buffers with their sizes.
+    let (count, descriptor) = unsafe {
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_iov = &mut slice;
+        header.msg_iovlen = 1;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = std::mem::size_of_val(&control) as _;
+        let count = libc::recvmsg(CHANNEL, &mut header, 0);
+        let first = libc::CMSG_FIRSTHDR(&header);
+        let passed = if first.is_null() { -1 } else { libc::CMSG_DATA(first).cast::<i32>().read_unaligned() };
+        (count, passed)
+    };
+    let reply = usize::try_from(count).ok().and_then(|count| ReplyFrame::decode(bytes.get(..count)?).ok());
+    match reply {
+        Some(reply) => (reply, descriptor),
+        None => {
+            println!("NO REPLY ({count})");
+            std::process::exit(9);
+        }
+    }
+}
+
+/// Sends on a datagram socket to an address of one's own choice.
+fn send_to(socket: i32, to: Ipv4Addr, port: u16) -> String {
+    let end = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(to).to_be() },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: pointers and lengths describe live objects.
+    let count = unsafe {
+        libc::sendto(
+            socket,
+            b"direct".as_ptr().cast(),
+            6,
+            libc::MSG_NOSIGNAL,
+            std::ptr::from_ref(&end).cast(),
+            std::mem::size_of_val(&end) as u32,
+        )
+    };
+    if count == 6 {
+        "sent".into()
+    } else {
+        std::io::Error::last_os_error().to_string()
+    }
+}
+
+/// Waits until it is killed.
+fn wait() -> ! {
+    loop {
+        // SAFETY: no descriptor is waited for.
+        unsafe { libc::poll(std::ptr::null_mut(), 0, 1000) };
+    }
+}

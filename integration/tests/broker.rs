@@ -1,0 +1,163 @@
+//! The broker in a whole run: a taken-over interpreter that asks it for more than the policy
+//! allows, a broker that dies, and what is left afterwards.
+#![allow(missing_docs)]
+
+use integration::run::{program_of, users, Finished, Launch, User};
+use integration::setting::{wide_policy, Setting};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Granted in the policy of these tests.
+fn own_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("its end").port()
+}
+
+struct Case {
+    setting: Setting,
+    policy: String,
+    own: u16,
+    allowed: UdpSocket,
+    elsewhere: UdpSocket,
+}
+
+impl Case {
+    /// A policy whose rules for sendmess are these, and two targets on one port.
+    fn new(user: User, rules: &str) -> Case {
+        let own = own_port();
+        let ports = format!("resource messport {own}\nresource connport {own}\n");
+        let policy = wide_policy().replace("call sendmess allow\n", rules) + &ports;
+        let (allowed, elsewhere) = loop {
+            let allowed = UdpSocket::bind("127.0.0.1:0").expect("bound");
+            let port = allowed.local_addr().expect("its end").port();
+            if let Ok(elsewhere) = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), port)) {
+                break (allowed, elsewhere);
+            }
+        };
+        for target in [&allowed, &elsewhere] {
+            target.set_nonblocking(true).expect("set");
+        }
+        Case { setting: Setting::new("netbreach", user), policy, own, allowed, elsewhere }
+    }
+
+    fn launch(&self, attempt: &str) -> Launch {
+        let user = self.setting.user();
+        let target = self.allowed.local_addr().expect("its end").port();
+        self.setting
+            .launch(&self.policy, "")
+            .option("--interp")
+            .option(program_of(user, "netbreach"))
+            .option("--wall")
+            .option("20")
+            .argument(attempt)
+            .argument(self.own.to_string())
+            .argument(target.to_string())
+    }
+
+    fn run(&self, attempt: &str) -> Finished {
+        self.launch(attempt).run(40)
+    }
+}
+
+fn received(target: &UdpSocket) -> bool {
+    target.recv(&mut [0u8; 64]).is_ok()
+}
+
+#[test]
+fn a_receiving_socket_sends_nowhere_else() {
+    for user in users() {
+        let held = Case::new(user, "call sendmess arg 0 is 127.0.0.1 allow\n");
+        let run = held.run("own-socket");
+        run.expect_stdout("receive: socket\n").expect_code(71);
+        assert!(!received(&held.elsewhere), "it arrived");
+        // Its twin, allowed to send anywhere: the same socket sends.
+        let free = Case::new(user, "call sendmess allow\n");
+        free.run("own-socket").expect_stdout("receive: socket\nelsewhere: sent\n").expect_code(0);
+        assert!(received(&free.elsewhere), "it did not arrive");
+    }
+}
+
+#[test]
+fn the_broker_decides_on_what_is_used_not_on_what_is_claimed() {
+    for user in users() {
+        let held = Case::new(user, "call sendmess arg 0 is 127.0.0.1 allow\n");
+        let run = held.run("ask");
+        run.expect_code(0).expect_stdout(
+            "elsewhere: Refused\nclaimed: Refused\nfree socket: Refused\nother port: PortNotGranted\nallowed: sent\n",
+        );
+        assert!(received(&held.allowed) && !received(&held.elsewhere));
+    }
+}
+
+#[test]
+fn what_is_no_request_ends_the_run() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess allow\n");
+        let run = case.run("garbage");
+        run.expect_stdout("facts: granted\n").expect_code(70);
+        run.expect_stderr("the interpreter sent what is no request");
+    }
+}
+
+/// Process ids whose name is the broker's and whose parent is `parent`.
+fn broker_of(parent: u32) -> Option<i32> {
+    let entries = std::fs::read_dir("/proc").ok()?;
+    entries.flatten().find_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        let its_parent: u32 = rest.split(' ').nth(1)?.parse().ok()?;
+        (name == "repy-broker" && its_parent == parent).then_some(pid)
+    })
+}
+
+#[test]
+fn the_death_of_the_broker_ends_the_run_and_the_run_the_broker() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess allow\n");
+        for killed in ["broker", "run"] {
+            let mut child = case.launch("idle").command().spawn().expect("it starts");
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+            assert_eq!(line.trim(), "facts: granted");
+            let broker = broker_of(child.id()).expect("a broker");
+            let victim = if killed == "broker" { broker } else { child.id() as i32 };
+            kill(Pid::from_raw(victim), Signal::SIGKILL).expect("killed");
+            let start = Instant::now();
+            let status = child.wait().expect("it ends");
+            if killed == "broker" {
+                assert_eq!(status.code(), Some(70));
+                let mut text = String::new();
+                child.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
+                assert!(text.contains("broker"), "{text}");
+            }
+            let gone = || {
+                let stat = std::fs::read_to_string(format!("/proc/{broker}/stat")).unwrap_or_default();
+                stat.is_empty() || stat.contains(") Z ")
+            };
+            while !gone() {
+                assert!(start.elapsed() < Duration::from_secs(2), "the broker outlived the run");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_without_network_has_no_broker() {
+    let setting = Setting::new("nobroker", User::Caller);
+    let launch = setting.launch(&wide_policy(), "if callfunc == 'initialize':\n  sleep(1)\n");
+    let mut command = launch.command();
+    command.stdin(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(700) {
+        assert_eq!(broker_of(child.id()), None, "nobody asked for anything");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(child.wait().expect("it ends").success());
+}
