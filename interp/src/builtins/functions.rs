@@ -5,7 +5,7 @@ use crate::types::kernel::long;
 use crate::types::support::{
     as_str, fail, integer, integer_argument, number, release_all, type_name, unpack, unwrap, Number,
 };
-use crate::types::{self, hook, text};
+use crate::types::{self, hook, stepwise, text};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
 use dashu_int::IBig;
@@ -178,6 +178,10 @@ fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         }
         let length = types::range_length(i128::from(start), i128::from(stop), i128::from(step));
         let length = range_size(vm, length)?;
+        if length > 4 * stepwise::ITEMS {
+            let range = stepwise::Range { next: start, step, length, items: Vec::with_capacity(length) };
+            return stepwise::start(vm, range);
+        }
         let mut items = Vec::with_capacity(length);
         items.extend((0..length as i64).map(|at| Value::Int(start.wrapping_add(step.wrapping_mul(at)))));
         return value(vm.heap.new_list(items));

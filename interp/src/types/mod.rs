@@ -25,6 +25,7 @@ mod operators;
 mod percent;
 mod sets;
 mod sorting;
+pub mod stepwise;
 mod strings;
 pub mod support;
 pub mod text;

@@ -1,6 +1,7 @@
 //! The arithmetic operators on any two values.
 use super::kernel::complex::{self, Complex};
 use super::kernel::{bigjob, bytes, float, long, Fault};
+use super::stepwise;
 use super::support::{fail, integer, lift, number, raise_fault, type_name, unwrap, with_room, work, Number};
 use crate::heap::{Builtin, Outcome, Value};
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -145,6 +146,12 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
         if times == 1 && matches!(whole, Value::Str(_)) {
             return value(vm.heap.share(whole));
         }
+        let size = vm.heap.bytes(text).len().saturating_mul(times);
+        if stepwise::is_large(size) {
+            vm.heap.make_room(size)?;
+            let repeat = stepwise::RepeatText::new(vm, text, size);
+            return stepwise::start(vm, repeat);
+        }
         let out = with_room(vm, |heap, limit| bytes::repeat(heap.bytes(text), times as i64, limit))?;
         vm.spend(out.len() / 256);
         return value(vm.heap.new_str_from(out));
@@ -173,6 +180,10 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
             }
         }
         return value(vm.heap.share(whole));
+    }
+    if size > 4 * stepwise::ITEMS {
+        let repeat = stepwise::RepeatItems::new(vm, sequence, size);
+        return stepwise::start(vm, repeat);
     }
     let mut items = Vec::with_capacity(size);
     let source = match sequence {

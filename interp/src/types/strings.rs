@@ -2,6 +2,7 @@
 use super::hook;
 use super::kernel::bytes::{self, Align, Ends};
 use super::kernel::{search, split, strrepr};
+use super::stepwise::{self, Wanted};
 use super::support::{
     as_str, bound_argument, fail, integer_argument, lift, release_all, str_argument, substring, type_name,
     unwrap, with_room,
@@ -126,56 +127,60 @@ fn window(vm: &mut Vm, args: &Args<'_>, at: usize, length: usize) -> Outcome<Opt
     Ok(bytes::clamp(length, start, end))
 }
 
-fn search_in(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> Outcome<Option<usize>> {
+/// `find` and its sisters.
+fn searched(vm: &mut Vm, args: &Args<'_>, wanted: Wanted) -> NativeReturn {
     let this = this(vm, args)?;
-    let length = vm.heap.bytes(this).len();
-    let window = window(vm, args, 2, length)?;
     let needle = str_argument(vm, args.positional[1], BUFFER)?;
-    let Some((start, end)) = window else { return Ok(None) };
-    vm.spend((end - start) / 256);
-    let part = &vm.heap.bytes(this)[start..end];
+    let length = vm.heap.bytes(this).len();
+    let range = window(vm, args, 2, length)?;
+    let width = vm.heap.bytes(needle).len();
+    if let Some((start, end)) = range {
+        if stepwise::is_large(end - start) && (1..stepwise::BYTES).contains(&width) {
+            let search = stepwise::Search::new(vm, this, needle, wanted, start, end);
+            return stepwise::start(vm, search);
+        }
+        vm.spend((end - start) / 256);
+    }
     let needle = vm.heap.bytes(needle);
-    let found = if from_right { search::rfind(part, needle) } else { search::find(part, needle) };
-    Ok(found.map(|at| at + start))
-}
-
-fn position(found: Option<usize>) -> NativeReturn {
-    value(Value::Int(found.map_or(-1, |at| at as i64)))
+    let part = range.map(|(start, end)| (start, &vm.heap.bytes(this)[start..end]));
+    if wanted == Wanted::Count {
+        let count = match part {
+            None => 0,
+            Some((_, part)) if needle.is_empty() => part.len() + 1,
+            Some((_, part)) => search::count(part, needle, usize::MAX),
+        };
+        return value(Value::Int(count as i64));
+    }
+    let from_right = matches!(wanted, Wanted::Last | Wanted::LastOrError);
+    let found = part.and_then(|(start, part)| {
+        let found = if from_right { search::rfind(part, needle) } else { search::find(part, needle) };
+        found.map(|at| at + start)
+    });
+    match found {
+        Some(at) => value(Value::Int(at as i64)),
+        None if matches!(wanted, Wanted::First | Wanted::Last) => value(Value::Int(-1)),
+        None => fail(vm, Builtin::ValueError, "substring not found"),
+    }
 }
 
 fn find(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    position(search_in(vm, &args, false)?)
+    searched(vm, &args, Wanted::First)
 }
 
 fn rfind(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    position(search_in(vm, &args, true)?)
+    searched(vm, &args, Wanted::Last)
 }
 
 fn index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    match search_in(vm, &args, false)? {
-        None => fail(vm, Builtin::ValueError, "substring not found"),
-        found => position(found),
-    }
+    searched(vm, &args, Wanted::FirstOrError)
 }
 
 fn rindex(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    match search_in(vm, &args, true)? {
-        None => fail(vm, Builtin::ValueError, "substring not found"),
-        found => position(found),
-    }
+    searched(vm, &args, Wanted::LastOrError)
 }
 
 fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    let this = this(vm, &args)?;
-    let length = vm.heap.bytes(this).len();
-    let window = window(vm, &args, 2, length)?;
-    let needle = str_argument(vm, args.positional[1], BUFFER)?;
-    let Some((start, end)) = window else { return value(Value::Int(0)) };
-    vm.spend((end - start) / 256);
-    let part = &vm.heap.bytes(this)[start..end];
-    let needle = vm.heap.bytes(needle);
-    let found = if needle.is_empty() { part.len() + 1 } else { search::count(part, needle, usize::MAX) };
-    value(Value::Int(found as i64))
+    searched(vm, &args, Wanted::Count)
 }
 
 fn begins_or_ends(vm: &mut Vm, args: &Args<'_>, name: &str, at_end: bool) -> NativeReturn {
@@ -365,6 +370,13 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
         }
         Some(separator) => {
             let separator = str_argument(vm, separator, BUFFER)?;
+            let (size, width) = (vm.heap.bytes(this).len(), vm.heap.bytes(separator).len());
+            // Without a limit the side does not matter, unless the separator can overlap itself.
+            let any_side = !from_right || (most == usize::MAX && width == 1);
+            if stepwise::is_large(size) && (1..stepwise::BYTES).contains(&width) && any_side {
+                let split = stepwise::Split::new(vm, this, separator, most);
+                return stepwise::start(vm, split);
+            }
             let (whole, separator) = (vm.heap.bytes(this), vm.heap.bytes(separator));
             let ranges = if from_right {
                 split::rsplit(whole, separator, most)
@@ -437,6 +449,11 @@ fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let most = most(vm, args.get(3))?;
     let old = str_argument(vm, args.positional[1], BUFFER)?;
     let new = str_argument(vm, args.positional[2], BUFFER)?;
+    let (size, width) = (vm.heap.bytes(this).len(), vm.heap.bytes(old).len());
+    if stepwise::is_large(size) && (1..stepwise::BYTES).contains(&width) && most > 0 {
+        let replace = stepwise::Replace::new(vm, this, old, new, most);
+        return stepwise::start(vm, replace);
+    }
     let replaced = with_room(vm, |heap, limit| {
         split::replace(heap.bytes(this), heap.bytes(old), heap.bytes(new), most, limit)
     })?;
@@ -450,7 +467,7 @@ fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn join(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     match args.positional[1] {
-        Value::List(list) => {
+        Value::List(list) if vm.heap.list(list).len() <= stepwise::ITEMS => {
             let items = std::mem::take(&mut vm.heap.lists[list].items);
             let joined = join_items(vm, this, &items);
             vm.heap.lists[list].items = items;
@@ -472,6 +489,10 @@ fn join(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             return Err(raised);
         }
     };
+    if items.len() > stepwise::ITEMS {
+        let join = stepwise::Join::new(vm, this, items);
+        return stepwise::start(vm, join);
+    }
     let joined = join_items(vm, this, &items);
     release_all(&mut vm.heap, items);
     joined

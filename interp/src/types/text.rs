@@ -6,11 +6,13 @@ use super::exceptions;
 use super::kernel::{bigjob, complex, float, long, strrepr};
 use super::support::{fail, type_name, work};
 use crate::heap::{Builtin, Class, Heap, Instance, Outcome, Raised, Style, Value};
-use crate::vm::native::{call, value, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, NativeReturn, Resume};
 use crate::vm::Vm;
 
 /// Nesting past which 2.7 gives up, its recursion limit taken as the measure.
 const DEPTH: usize = 980;
+/// Values written between two check points: a millisecond or two.
+const CHECK_POINT: usize = 20_000;
 /// Longs of more words than this are converted in steps.
 const LONG_WORDS: usize = 300;
 
@@ -53,7 +55,7 @@ fn text(vm: &mut Vm, item: Value, mode: Mode) -> NativeReturn {
         return value(vm.heap.new_str_from(out));
     }
     let item = vm.heap.share(item);
-    Box::new(Printer { out, levels: Vec::new(), next: Some((item, mode)), room: 0 }).run(vm)
+    Box::new(Printer { out, levels: Vec::new(), next: Some((item, mode)), room: 0, written: 0 }).run(vm)
 }
 
 /// Decimal text of a small integer, without allocating.
@@ -196,6 +198,8 @@ struct Printer {
     next: Option<(Value, Mode)>,
     /// Size at which room for more is asked for.
     room: usize,
+    /// Values written since the last check point.
+    written: usize,
 }
 
 enum Step {
@@ -206,8 +210,14 @@ enum Step {
 impl Printer {
     fn run(mut self: Box<Self>, vm: &mut Vm) -> NativeReturn {
         loop {
+            if self.written >= CHECK_POINT {
+                self.written = 0;
+                vm.spend(CHECK_POINT * 10);
+                return pause(self);
+            }
             let step = match self.next.take() {
                 Some((item, mode)) => {
+                    self.written += 1;
                     let step = self.put(vm, item, mode);
                     vm.heap.release(item);
                     step
