@@ -41,7 +41,8 @@ fn one(heap: &Heap, code: &Code, out: &mut String) -> std::fmt::Result {
             Op::Global { g, .. }
             | Op::SetGlobal { g, .. }
             | Op::ClassGet { g, .. }
-            | Op::ClassSet { g, .. } => {
+            | Op::ClassSet { g, .. }
+            | Op::CallGlobal { g, .. } => {
                 write!(out, "  ; {}", heap.text(code.globals[usize::from(*g)].name))?;
             }
             Op::Attribute { site, .. } | Op::SetAttribute { site, .. } | Op::Method { site, .. } => {

@@ -639,14 +639,19 @@ impl Function<'_> {
             let count = call.positional.len() as u8;
             if let ExprKind::Attribute(object, symbol) = &call.function.kind {
                 let t = self.code.temporaries(2)?;
-                self.into(object, t + 1)?;
+                let a = self.operand(object, Some(t + 1), &[])?;
                 let name = self.name(*symbol);
                 let site = self.code.site(name)?;
                 self.code.span = call.function.span;
-                self.code.emit(Op::Method { t, site });
+                self.code.emit(Op::Method { t, a, site });
                 self.arguments(&call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::CallMethod { d, t, count });
+            } else if let Some(g) = self.quiet_global(call)? {
+                let t = self.code.temporary()?;
+                self.arguments(&call.positional)?;
+                self.code.span = e.span;
+                self.code.emit(Op::CallGlobal { d, t, count, g });
             } else {
                 let t = self.to_temporary(&call.function)?;
                 self.arguments(&call.positional)?;
@@ -703,6 +708,34 @@ impl Function<'_> {
             Op::CallSpread { d, t, count, extra, k }
         });
         Ok(())
+    }
+
+    /// The global called, if it can be looked up after the arguments: it is bound
+    /// by the module and the arguments call nothing.
+    fn quiet_global(&mut self, call: &Call) -> Result<Option<u16>, CompileError> {
+        let ExprKind::Name(symbol) = call.function.kind else { return Ok(None) };
+        let bound = self.context.scopes.scopes[0].binds(symbol);
+        if !bound || self.place(symbol) != Place::Global || !call.positional.iter().all(|e| self.is_quiet(e))
+        {
+            return Ok(None);
+        }
+        let name = self.name(symbol);
+        Ok(Some(self.code.global(name)?))
+    }
+
+    /// Whether an expression is a local that is set, a constant, or such a local with one
+    /// arithmetic step by a constant.
+    fn is_quiet(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Name(symbol) => {
+                matches!(self.place(*symbol), Place::Local(register) if self.is_set(register))
+            }
+            ExprKind::Binary(binary) => match binary.rest.as_slice() {
+                [step] => self.is_quiet(&binary.first) && matches!(step.operand.kind, ExprKind::Int(_)),
+                _ => false,
+            },
+            _ => is_simple(e),
+        }
     }
 
     fn arguments(&mut self, arguments: &[Expr]) -> Done {

@@ -417,6 +417,10 @@ impl<'a> Function<'a> {
                 let g = self.code.global(name)?;
                 Op::ClassGet { d, n: 2, g }
             }
+            // True and False are names that can be bound, but hardly any module does.
+            Place::Global if self.is_truth(symbol) => {
+                Op::Truth { d, value: self.context.module.symbols.name(symbol) == "True" }
+            }
             Place::Global => {
                 let name = self.name(symbol);
                 let g = self.code.global(name)?;
@@ -425,6 +429,11 @@ impl<'a> Function<'a> {
         };
         self.code.emit(op);
         Ok(())
+    }
+
+    fn is_truth(&self, symbol: Symbol) -> bool {
+        matches!(self.context.module.symbols.name(symbol), "True" | "False")
+            && !self.context.scopes.scopes[0].binds(symbol)
     }
 
     /// Stores register `a`, consuming a temporary.

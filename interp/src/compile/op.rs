@@ -29,6 +29,8 @@ pub enum Op {
     Int { d: Reg, value: i32 },
     /// `d = None`
     None { d: Reg },
+    /// `d = True` or `False`, names that the module never binds
+    Truth { d: Reg, value: bool },
     /// `d` becomes unset; its old value is dropped. For temporaries and `del`ed locals.
     Drop { d: Reg },
     /// At the head of a function: its locals behind the parameters are unset. Registers
@@ -194,9 +196,9 @@ pub enum Op {
     SetAttribute { a: Reg, b: Reg, site: u16 },
     /// `del a.site`
     DeleteAttribute { a: Reg, site: u16 },
-    /// Prepares `object.site(…)`: the object is in `t + 1`. Afterwards `t` holds what to
+    /// Prepares `a.site(…)`; `a` is a local or `t + 1`. Afterwards `t` holds what to
     /// call and `t + 1` its first argument, or is unset if there is none.
-    Method { t: Reg, site: u16 },
+    Method { t: Reg, a: Reg, site: u16 },
     /// `d = a[b]`
     Item { d: Reg, a: Reg, b: Reg },
     /// `d = a[i]`
@@ -243,6 +245,8 @@ pub enum Op {
 
     /// `d = t(t + 1, …)`, `count` positional arguments
     Call { d: Reg, t: Reg, count: u8 },
+    /// `d = globals[g](t + 1, …)`
+    CallGlobal { d: Reg, t: Reg, count: u8, g: u16 },
     /// The call that [`Op::Method`] prepared; `count` does not count the object.
     CallMethod { d: Reg, t: Reg, count: u8 },
     /// A call with keywords: `count` positional, then the values of `keywords[k]`.

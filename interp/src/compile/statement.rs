@@ -485,7 +485,7 @@ impl Function<'_> {
         let name = self.heap.intern(b"write");
         let site = self.code.site(name)?;
         self.code.emit(Op::Copy { d: t + 1, a: f });
-        self.code.emit(Op::Method { t, site });
+        self.code.emit(Op::Method { t, a: t + 1, site });
         self.code.emit(Op::Take { d: t + 2, a });
         self.code.emit(Op::CallMethod { d: t, t, count: 1 });
         self.code.emit(Op::Drop { d: t });

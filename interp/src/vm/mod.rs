@@ -29,6 +29,8 @@ mod iterate;
 pub mod native;
 mod run;
 mod slow;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod traceback;
 

@@ -633,6 +633,7 @@ impl Vm {
                     }
                     Op::Int { d, value } => put!(d, Value::Int(i64::from(value))),
                     Op::None { d } => put!(d, Value::None),
+                    Op::Truth { d, value } => put!(d, Value::bool(value)),
                     Op::Clear { from, to } => regs[from as usize..to as usize].fill(Value::Unset),
                     Op::Drop { d } => put!(d, Value::Unset),
                     Op::DeleteLocal { d } => {
@@ -1165,16 +1166,18 @@ impl Vm {
                         self.consume(regs, code.locals, a);
                         attempt!(result);
                     }
-                    Op::Method { t, site } => {
-                        let object = reg!(t + 1);
+                    Op::Method { t, a, site } => {
+                        let object = reg!(a);
                         let site = &code.sites[site as usize];
                         let key = match object {
                             Value::Instance(instance) => self.heap.instances[instance].shape.0,
                             Value::Class(_) | Value::Function(_) | Value::Method(_) | Value::Api(_) => {
                                 u32::MAX
                             }
+                            Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
                             other => class_key(self.heap.class_of(other)),
                         };
+                        let first = t.wrapping_add(1);
                         if let Some(cache) = Vm::cached(site, key) {
                             if cache.epoch == self.heap.class_epoch && key != u32::MAX {
                                 let owner = &self.heap.classes[Class(u64::from(cache.class))];
@@ -1182,15 +1185,25 @@ impl Vm {
                                 if let Value::Function(_) | Value::Native(_) = value {
                                     self.heap.retain(value);
                                     put!(t, value);
+                                    if a != first {
+                                        self.heap.retain(object);
+                                        put!(first, object);
+                                    }
                                     continue;
                                 }
                             }
                         }
                         match attempt!(self.prepare_method(object, site)) {
-                            Callee::WithObject(value) => put!(t, value),
+                            Callee::WithObject(value) => {
+                                put!(t, value);
+                                if a != first {
+                                    self.heap.retain(object);
+                                    put!(first, object);
+                                }
+                            }
                             Callee::Alone(value) => {
                                 put!(t, value);
-                                put!(t + 1, Value::Unset);
+                                put!(first, Value::Unset);
                             }
                         }
                     }
@@ -1514,6 +1527,24 @@ impl Vm {
                         }
                     }
 
+                    Op::CallGlobal { d, t, count, g } => {
+                        let site = &code.globals[g as usize];
+                        let mut value = Value::Unset;
+                        if let Some(dict) = self.globals_of(reg!(0)) {
+                            let table = &self.heap.dicts[dict].table;
+                            if let Some(entry) = table.slots().get(site.position.get() as usize) {
+                                if matches!(entry.key, Value::Str(name) if name == site.name) {
+                                    value = entry.value;
+                                }
+                            }
+                        }
+                        if value.is_unset() {
+                            value = attempt!(self.global_slow(regs, code, g));
+                        }
+                        self.heap.retain(value);
+                        reg!(t) = value;
+                        call!(d, t, count as usize, false);
+                    }
                     Op::Call { d, t, count } => call!(d, t, count as usize, false),
                     Op::CallMethod { d, t, count } => {
                         if reg!(t + 1).is_unset() {
