@@ -1519,7 +1519,7 @@ impl Vm {
                         };
                         if let (true, (Some(start), Some(stop), Some(step))) = (builtin, parts) {
                             if let Some(length) = range_length(start, stop, step) {
-                                reg!(t) = Value::Int(start);
+                                put!(t, Value::Int(start));
                                 reg!(t + 1) = Value::Int(step);
                                 reg!(t + 2) = Value::Int(length);
                                 pc = to as usize;
