@@ -186,6 +186,11 @@ impl Heap {
             Value::Instance(instance) => self.instances[instance].class,
             Value::Api(api) => self.apis[api].class,
             Value::Set(set) if self.sets[set].frozen => Builtin::FrozenSet.class(),
+            Value::Iter(iter) if self.iters[iter].view => match self.iters[iter].mode {
+                super::IterMode::Items => Builtin::KeysView.class(),
+                super::IterMode::Values => Builtin::ValuesView.class(),
+                super::IterMode::Pairs => Builtin::ItemsView.class(),
+            },
             Value::Iter(iter) => match (self.iters[iter].source, self.iters[iter].mode) {
                 (_, super::IterMode::Values) => Builtin::ValueIterator.class(),
                 (_, super::IterMode::Pairs) => Builtin::ItemIterator.class(),

@@ -2,7 +2,7 @@
 use super::support::{fail, type_name};
 use super::text::Mode;
 use crate::heap::{Builtin, Class, Instance, Outcome, Value};
-use crate::vm::native::{value, Args, Getter, NativeDef, NativeReturn, ANY};
+use crate::vm::native::{value, Args, Flow, Getter, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
 
 /// What `str` of an exception consists of.
@@ -30,10 +30,32 @@ fn own(vm: &mut Vm, instance: Instance, name: &str) -> Option<Value> {
     vm.heap.instance_attribute(instance, name).filter(|value| !value.is_none())
 }
 
-fn plain(vm: &Vm, item: Value, mode: Mode) -> Vec<u8> {
+/// `str` or `repr` of an argument; of one that only program code can show, its type.
+fn plain(vm: &mut Vm, item: Value, mode: Mode) -> Vec<u8> {
     let mut out = Vec::new();
-    if !super::text::scalar(&vm.heap, &mut out, item, mode) {
-        out.extend_from_slice(type_name(&vm.heap, item).as_bytes());
+    if super::text::scalar(&vm.heap, &mut out, item, mode) {
+        return out;
+    }
+    let shown = if mode == Mode::Repr { super::repr(vm, item) } else { super::to_str(vm, item) };
+    match shown {
+        Ok(Flow::Value(text)) => {
+            if let Value::Str(text) = text {
+                out.extend_from_slice(vm.heap.bytes(text));
+            }
+            vm.heap.release(text);
+        }
+        Ok(Flow::Call(request)) => {
+            vm.heap.release(request.callee);
+            super::support::release_all(&mut vm.heap, request.args);
+            request.then.abandon(vm);
+            out.extend_from_slice(type_name(&vm.heap, item).as_bytes());
+        }
+        Ok(Flow::Yield(state) | Flow::Block(Some(state))) => state.abandon(vm),
+        Ok(Flow::Block(None)) => {}
+        Err(raised) => {
+            let exception = vm.heap.take_raised(raised);
+            vm.heap.release(exception);
+        }
     }
     out
 }
