@@ -376,9 +376,13 @@ impl Resume for Sorter {
 struct Merge {
     /// What the sort is for; its items and keys are in the runs meanwhile.
     sorter: Box<Sorter>,
+    /// What the keys looked at so far have in common, and how many that are.
     kind: Kind,
-    /// Items not looked at yet, last chunk first.
-    chunks: Vec<Vec<Entry>>,
+    known: usize,
+    /// The items and keys (empty without a key function) of the sort, and how many have gone into runs.
+    items: Vec<Value>,
+    keys: Vec<Value>,
+    taken: usize,
     /// Sorted runs of this level that wait to be merged, in order.
     waiting: std::collections::VecDeque<Vec<Entry>>,
     /// Runs of the next level.
@@ -398,15 +402,13 @@ impl Merge {
             sorter.abandon(vm);
             return Err(raised);
         }
-        let by = if sorter.key.is_some() { &keys } else { &items };
-        let kind = kind(&vm.heap, by);
-        let entries: Vec<Entry> =
-            by.iter().zip(&items).map(|(&key, &item)| entry(&vm.heap, kind, key, item)).collect();
-        let chunks = entries.chunks(CHUNK).rev().map(<[Entry]>::to_vec).collect();
         Box::new(Merge {
             sorter,
-            kind,
-            chunks,
+            kind: Kind::Ints,
+            known: 0,
+            items,
+            keys,
+            taken: 0,
             waiting: Default::default(),
             merged: Default::default(),
             halves: Default::default(),
@@ -418,7 +420,21 @@ impl Merge {
 
     /// One chunk's worth of work; true when all is one run.
     fn step(&mut self, vm: &mut Vm) -> Outcome<bool> {
-        if let Some(mut chunk) = self.chunks.pop() {
+        let by = if self.sorter.key.is_some() { &self.keys } else { &self.items };
+        if self.known < by.len() {
+            // First the kind of all keys.
+            let end = by.len().min(self.known + 4 * CHUNK);
+            let found = kind(&vm.heap, &by[self.known..end]);
+            self.kind = if self.known == 0 || found == self.kind { found } else { Kind::Mixed };
+            self.known = end;
+            return Ok(false);
+        }
+        if self.taken < by.len() {
+            let range = self.taken..by.len().min(self.taken + CHUNK);
+            let pairs = by[range.clone()].iter().zip(&self.items[range.clone()]);
+            let mut chunk: Vec<Entry> =
+                pairs.map(|(&key, &item)| entry(&vm.heap, self.kind, key, item)).collect();
+            self.taken = range.end;
             let sorted = sort_entries(vm, self.kind, &mut chunk);
             self.waiting.push_back(chunk);
             return sorted.map(|()| false);
@@ -473,11 +489,15 @@ impl Merge {
         }
         self.halves = Default::default();
         pairs.extend(self.waiting.drain(..).flatten());
-        pairs.extend(self.chunks.drain(..).rev().flatten());
-        self.sorter.items = pairs.iter().map(|pair| pair.item).collect();
-        if self.sorter.key.is_some() {
-            self.sorter.keys = pairs.iter().map(|pair| pair.key).collect();
+        // The vectors are used again: those in front of `taken` are in the runs, the others are still in place.
+        for (place, pair) in self.items.iter_mut().zip(&pairs) {
+            *place = pair.item;
         }
+        for (place, pair) in self.keys.iter_mut().zip(&pairs) {
+            *place = pair.key;
+        }
+        self.sorter.items = std::mem::take(&mut self.items);
+        self.sorter.keys = std::mem::take(&mut self.keys);
     }
 }
 
@@ -503,14 +523,7 @@ impl Resume for Merge {
     }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         self.sorter.held(visit);
-        let keyed = self.sorter.key.is_some();
-        let runs = self.chunks.iter().chain(&self.waiting).chain(&self.merged).flatten();
-        let halves = self.halves.iter().zip(self.at).flat_map(|(half, at)| &half[at.min(half.len())..]);
-        for &Entry { key, item, .. } in runs.chain(&self.out).chain(halves) {
-            visit(item);
-            if keyed {
-                visit(key);
-            }
-        }
+        // Every value is in these two, whatever runs it has gone into.
+        self.items.iter().chain(&self.keys).copied().for_each(visit);
     }
 }

@@ -2,7 +2,7 @@
 //! events go on meanwhile. Small ones never come here.
 use super::kernel::search;
 use super::support::{as_str, fail, release_all, substring};
-use crate::heap::{Builtin, Outcome, Str, Value};
+use crate::heap::{Builtin, List, Outcome, Str, Value};
 use crate::vm::native::{pause, value, NativeReturn, Resume};
 use crate::vm::Vm;
 
@@ -270,42 +270,76 @@ impl Stepwise for Split {
     }
 }
 
-/// `separator.join(items)`: sizes first, then the copying.
+/// `separator.join(items)`: the items are taken and measured, then copied, then given back.
 pub struct Join {
     separator: Str,
+    /// The list the items come from, owned; none when they were handed over.
+    source: Option<List>,
     items: Vec<Value>,
     at: usize,
     size: usize,
     out: Option<Vec<u8>>,
+    /// The result, while the items are given back.
+    result: Option<Value>,
 }
 
 impl Join {
     /// Takes the items over, borrows the separator.
     pub fn new(vm: &mut Vm, separator: Str, items: Vec<Value>) -> Join {
         vm.heap.retain(Value::Str(separator));
-        Join { separator, items, at: 0, size: 0, out: None }
+        Join { separator, source: None, items, at: 0, size: 0, out: None, result: None }
+    }
+
+    /// Joins the items of a list. Borrows both.
+    pub fn of_list(vm: &mut Vm, separator: Str, list: List) -> Join {
+        vm.heap.retain(Value::List(list));
+        let items = Vec::with_capacity(vm.heap.list(list).len());
+        Join { source: Some(list), ..Join::new(vm, separator, items) }
+    }
+
+    /// Takes and measures the next items; whether these were the last.
+    fn measure(&mut self, vm: &mut Vm) -> Outcome<bool> {
+        if let Some(list) = self.source {
+            let all = vm.heap.list(list);
+            let end = all.len().min(self.at + ITEMS);
+            self.items.extend_from_slice(all.get(self.at..end).unwrap_or_default());
+            for &item in &self.items[self.at..] {
+                vm.heap.retain(item);
+            }
+        }
+        let end = self.items.len().min(self.at + ITEMS);
+        let glue = vm.heap.bytes(self.separator).len();
+        for at in self.at..end {
+            let Some(text) = as_str(&vm.heap, self.items[at]) else {
+                let given = super::support::type_name(&vm.heap, self.items[at]);
+                return fail(
+                    vm,
+                    Builtin::TypeError,
+                    format!("sequence item {at}: expected string, {given} found"),
+                );
+            };
+            let added = vm.heap.bytes(text).len() + if at > 0 { glue } else { 0 };
+            self.size = self.size.saturating_add(added);
+        }
+        self.at = end;
+        let length = self.source.map_or(self.items.len(), |list| vm.heap.list(list).len());
+        Ok(end >= length)
     }
 }
 
 impl Stepwise for Join {
     fn step(&mut self, vm: &mut Vm) -> Outcome<Option<Value>> {
-        let glue = vm.heap.bytes(self.separator).len();
-        let Some(out) = &mut self.out else {
-            let end = self.items.len().min(self.at + ITEMS);
-            for at in self.at..end {
-                let Some(text) = as_str(&vm.heap, self.items[at]) else {
-                    let given = super::support::type_name(&vm.heap, self.items[at]);
-                    return fail(
-                        vm,
-                        Builtin::TypeError,
-                        format!("sequence item {at}: expected string, {given} found"),
-                    );
-                };
-                let added = vm.heap.bytes(text).len() + if at > 0 { glue } else { 0 };
-                self.size = self.size.saturating_add(added);
+        if let Some(result) = self.result {
+            let keep = self.items.len().saturating_sub(ITEMS);
+            release_all(&mut vm.heap, self.items.drain(keep..));
+            if self.items.is_empty() {
+                self.result = None;
+                return Ok(Some(result));
             }
-            self.at = end;
-            if end == self.items.len() {
+            return Ok(None);
+        }
+        let Some(out) = &mut self.out else {
+            if self.measure(vm)? {
                 vm.heap.make_room(self.size)?;
                 self.out = Some(Vec::with_capacity(self.size));
                 self.at = 0;
@@ -323,14 +357,20 @@ impl Stepwise for Join {
             }
             self.at += 1;
         }
-        if self.at < self.items.len() {
-            return Ok(None);
+        if self.at == self.items.len() {
+            let out = std::mem::take(out);
+            self.result = Some(vm.heap.new_str_from(out));
         }
-        let out = std::mem::take(out);
-        Ok(Some(vm.heap.new_str_from(out)))
+        Ok(None)
     }
     fn owned(&self, visit: &mut dyn FnMut(Value)) {
         visit(Value::Str(self.separator));
+        if let Some(list) = self.source {
+            visit(Value::List(list));
+        }
+        if let Some(result) = self.result {
+            visit(result);
+        }
         self.items.iter().copied().for_each(visit);
     }
 }

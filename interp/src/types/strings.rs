@@ -467,7 +467,11 @@ fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn join(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     match args.positional[1] {
-        Value::List(list) if vm.heap.list(list).len() <= stepwise::ITEMS => {
+        Value::List(list) if vm.heap.list(list).len() > stepwise::ITEMS => {
+            let join = stepwise::Join::of_list(vm, this, list);
+            return stepwise::start(vm, join);
+        }
+        Value::List(list) => {
             let items = std::mem::take(&mut vm.heap.lists[list].items);
             let joined = join_items(vm, this, &items);
             vm.heap.lists[list].items = items;
