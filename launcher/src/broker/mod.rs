@@ -11,12 +11,14 @@
 //! Pure parts: [`decide`], [`ports`], [`resolve::wire`], [`resolve::hosts`],
 //! [`resolve::config`]. Sockets are made in [`socket`] alone.
 
+mod acts;
 pub mod channel;
 pub mod confine;
 pub mod decide;
 pub mod netlink;
 pub mod own;
 pub mod pace;
+mod pending;
 pub mod ports;
 pub mod resolve;
 pub mod service;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use policies::channel::network::{Failure, Request, RequestFrame, MAXIMUM_FRAME, MAXIMUM_PAYLOAD};
+use policies::channel::network::{Failure, Reply, Request, RequestFrame, MAXIMUM_FRAME, MAXIMUM_PAYLOAD};
 
 use crate::apart::{apart, Server};
 use crate::peer::*;
@@ -20,6 +20,8 @@ pub const TESTS: &[Test] = &[
     ("replies_that_are_not_read_do_not_fill_memory", unread_replies),
     ("a_flood_of_large_messages_stays_bounded", large_messages),
     ("too_many_requests_under_way_are_refused", too_many),
+    ("a_flood_of_requests_is_slowed_down", flood),
+    ("without_a_free_descriptor_it_says_so", no_descriptor),
     ("descriptors_sent_to_it_are_dropped", descriptors),
     ("it_dies_with_its_supervisor", parent_death),
 ];
@@ -211,6 +213,60 @@ fn too_many() {
         assert!(peer.children() <= 8, "{} children", peer.children());
         // What needs no name goes on.
         assert!(peer.call(Request::Facts).0.is_ok());
+        peer.finish();
+    });
+}
+
+fn flood() {
+    let mut peer = Peer::new(&wide(&[]));
+    let frame = RequestFrame { id: 1, request: Request::Close { socket: 1 } }.encode().expect("a frame");
+    let start = Instant::now();
+    let mut answered = 0u32;
+    while start.elapsed() < Duration::from_millis(1500) {
+        for _ in 0..50 {
+            if peer.try_raw(&frame).is_err() {
+                break;
+            }
+        }
+        while peer.reply_within(Duration::ZERO).is_some() {
+            answered += 1;
+        }
+    }
+    // 50 000 in a second, and one second's worth at the start.
+    let most = 50_000.0 * (start.elapsed().as_secs_f64() + 1.0);
+    assert!(f64::from(answered) <= most + 1000.0, "{answered} answers in {:?}", start.elapsed());
+    assert!(answered > 0);
+    peer.finish_somehow();
+}
+
+fn no_descriptor() {
+    // In a process of its own: a limit cannot be raised again.
+    apart("", || {
+        use nix::sys::resource::{setrlimit, Resource};
+        setrlimit(Resource::RLIMIT_NOFILE, 40, 40).expect("set");
+        let ports: Vec<u16> = (20_000..20_060).collect();
+        let mut peer = Peer::new(&wide(&ports).replace("insockets 5", "insockets 60"));
+        let mut sockets = Vec::new();
+        let failure = loop {
+            match peer.call(receive("127.0.0.1", ports[sockets.len()])) {
+                (Ok(Reply::Socket { socket, .. }), Some(descriptor)) => {
+                    // Only the broker's copies are to fill its limit.
+                    drop(descriptor);
+                    sockets.push(socket);
+                }
+                (Err(failure), None) => break failure,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(failure, Failure::System { errno: libc::EMFILE, text: "Too many open files".into() });
+        assert!(sockets.len() > 10, "{}", sockets.len());
+        // What is given back can be used again.
+        for socket in &sockets {
+            assert_eq!(peer.call(Request::Close { socket: *socket }).0, Ok(Reply::Closed { known: true }));
+        }
+        let again = peer.socket(receive("127.0.0.1", ports[0]));
+        peer.close(again);
+        assert!(peer.call(Request::Lookup { name: b"localhost".to_vec() }).0.is_ok());
         peer.finish();
     });
 }
