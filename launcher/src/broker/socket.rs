@@ -18,9 +18,10 @@ const STREAM_BUFFER: usize = 10_000;
 /// Buffers of UDP sockets in both directions, in bytes, as Repy V1 asks for.
 const DATAGRAM_BUFFER: usize = 66_000;
 
-/// Connections that may wait to be accepted. Repy V1 has 5, which makes clients
-/// that come at once wait a second for their second try.
-const BACKLOG: i32 = 128;
+/// Connections that may wait to be accepted. Repy V1 has 5; a client that comes
+/// when the queue is full tries again only after a second. The kernel's own
+/// bound (`net.core.somaxconn`) holds, too.
+const BACKLOG: i32 = 1024;
 
 /// A failed system call as the program sees it.
 pub fn failure(errno: Errno) -> Failure {
