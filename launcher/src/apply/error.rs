@@ -148,6 +148,10 @@ fn hint(part: Part, Errno(errno): Errno) -> Option<String> {
             "user namespaces can be made here but give no privilege: AppArmor restricts them \
              (kernel.apparmor_restrict_unprivileged_userns)"
         }
+        (Part::PivotRoot, libc::EINVAL) => {
+            "the root directory of this system is the initial ramfs, which the kernel lets nobody replace; start \
+             repy-launch from a root filesystem (switch_root)"
+        }
         (Part::OpenVessel, libc::EACCES) => "the sandbox must be allowed to read the vessel directory",
         _ => return None,
     };

@@ -359,7 +359,8 @@ pub(super) fn idmapped_tree(
         failure.layer = Some(Layer::Idmap);
         if errno == Errno(libc::EINVAL) {
             failure.hint = Some(
-                "its filesystem does not support id-mapped mounts (overlayfs, as in containers, does not)"
+                "its filesystem does not support id-mapped mounts (overlayfs, as in containers, does not; tmpfs \
+                 from kernel 6.3 on)"
                     .to_owned(),
             );
         }

@@ -85,8 +85,8 @@ const TABLE: [Row; 8] = [
         layer: Layer::Idmap,
         name: "idmap",
         holds: "an unprivileged host uid of the run's own while the vessel's files stay their owner's",
-        remedy: "keep the vessel on a filesystem that supports id-mapped mounts (ext4, xfs, btrfs, tmpfs; not \
-                 overlayfs), or start repy-launch as an ordinary user",
+        remedy: "keep the vessel on a filesystem that supports id-mapped mounts (ext4, xfs, btrfs; tmpfs from \
+                 kernel 6.3 on; not overlayfs), or start repy-launch as an ordinary user",
     },
 ];
 

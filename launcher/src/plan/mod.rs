@@ -346,4 +346,6 @@ fn check_open_files(exec_from: u64, host: &Host) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
+mod kernels;
+#[cfg(test)]
 mod tests;

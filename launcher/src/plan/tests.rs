@@ -12,7 +12,7 @@ fn at<T>(value: T, line: u32) -> Sourced<T> {
 }
 
 /// Hello world: no files, no network.
-fn demand() -> Demand {
+pub(super) fn demand() -> Demand {
     Demand {
         memory: at(64_000_000, 1),
         cpu: at(0.1, 2),
@@ -29,7 +29,7 @@ fn demand() -> Demand {
     }
 }
 
-fn request(demand: Demand) -> Request {
+pub(super) fn request(demand: Demand) -> Request {
     Request {
         demand,
         vessel: PathBuf::from("."),
@@ -46,7 +46,7 @@ fn request(demand: Demand) -> Request {
 }
 
 /// A new kernel, started by root.
-fn host() -> Host {
+pub(super) fn host() -> Host {
     Host {
         kernel: Kernel::from_release("6.18.44".to_owned()),
         uid: 0,

@@ -21,6 +21,15 @@ pub const HELLO: &str = include_str!("../../../../examples/example.1.1.repy");
 /// A policy for it, with network: the run gets room for a broker.
 pub const TUTORIAL: &str = include_str!("../../../../policies/restrictions.test");
 
+/// A program that talks to itself over loopback and then does something.
+pub fn talk(then: &str) -> String {
+    format!(
+        "def heard(ip, port, connection, handle, listener):\n  print 'heard', connection.recv(5)\n\n\
+         if callfunc == 'initialize':\n  waitforconn('127.0.0.1', 12345, heard)\n  \
+         connection = openconn('127.0.0.1', 12345)\n  connection.send('hello')\n  {then}\n  exitall()\n"
+    )
+}
+
 /// The release of the running kernel.
 pub fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()

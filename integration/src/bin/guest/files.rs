@@ -105,7 +105,25 @@ fn landlock_of_this_kernel() -> Verdict {
         ensure!(carried == expected, "{word}: expected a note {expected}: {notes}");
     }
     let said = run.report["notes"].as_array().map_or(0, Vec::len);
-    Ok(Done::Passed(format!("{said} controls carried by an equivalent")))
+    let mut doctor = std::process::Command::new("/bin/repy-launch");
+    doctor.arg("doctor").current_dir("/");
+    let doctor = finish(doctor, std::time::Duration::from_secs(60));
+    let abi: u32 = doctor
+        .stdout
+        .split_once("ABI ")
+        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
+    // A distribution may bring a fix's ABI to an older kernel, but no right goes away.
+    let least = match version() {
+        (6, minor) => {
+            [(12, 6), (10, 5), (7, 4), (2, 3)].iter().find(|(from, _)| minor >= *from).map_or(2, |row| row.1)
+        }
+        (major, _) if major > 6 => 6,
+        _ => 1,
+    };
+    ensure!(abi >= least, "ABI {abi}, expected {least}: {}", doctor.all());
+    Ok(Done::Passed(format!("Landlock ABI {abi}, {said} controls carried by an equivalent")))
 }
 
 /// As root the sandbox is nobody the host knows, and what it writes still belongs to

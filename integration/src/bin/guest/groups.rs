@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = &[
     ("cpu-share-delegated", || cpu_share(USER)),
     ("one-process", one_process),
     ("a-loosened-limit-is-set-again", loosened_limit),
+    ("the-broker-has-a-leaf-of-its-own", broker_leaf),
     ("an-ancestors-limit-is-not-the-programs", ancestors_limit),
     ("a-dead-launchers-leaf-is-swept", stale_leaf),
 ];
@@ -254,8 +255,8 @@ fn cpu_share(user: u32) -> Verdict {
         let used = cpu["used_seconds"].as_f64().unwrap_or(f64::MAX);
         let wall = run.report["elapsed_seconds"].as_f64().unwrap_or(0.0);
         // At most the share over every period begun and what starting took before the
-        // share was set (emulated, that is much); and most of it.
-        let expected = 0.08 * wall..=0.1 * (wall + 0.02) + 0.15;
+        // share was set (emulated, that is much); and most of it (a busy host takes time away).
+        let expected = 0.05 * wall..=0.1 * (wall + 0.02) + 0.15;
         ensure!(expected.contains(&used), "used {used} s of {wall} s, not {expected:?}: {}", run.all());
         let throttled = cpu["throttled_periods"].as_u64().unwrap_or(0);
         ensure!(throttled > 0, "never throttled: {}", run.all());
@@ -324,6 +325,33 @@ fn terminate(child: &std::process::Child) {
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
     // One that has ended already cannot be signalled, and need not be.
     let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+}
+
+/// With the first request for network a broker starts, under the same share of the
+/// processor, with memory and processes of its own.
+fn broker_leaf() -> Verdict {
+    for user in USERS {
+        let session = Session::new("broker", user)?;
+        let run = Run::new(user, Some(&session.own), TUTORIAL, &talk("sleep(3)"));
+        let child = run.start()?;
+        let broker = || session.group.runs().first().map(|outer| outer.join("broker")).unwrap_or_default();
+        let there = until(60, || processes(&broker()).len() == 1);
+        let found: Vec<String> =
+            ["memory.max", "pids.max", "memory.oom.group"].map(|f| read(broker().join(f))).into();
+        let pid = processes(&broker()).first().copied().unwrap_or(0);
+        let status = read(format!("/proc/{pid}/status"));
+        let ended = wait(child, Duration::from_secs(60));
+        ensure!(there, "no broker in its leaf: {}", ended.all());
+        ensure!(found == [(32 << 20).to_string().as_str(), "2", "1"], "the broker's limits: {found:?}");
+        let ended = ended.expect(0)?;
+        ensure!(ended.stdout == "heard hello\n", "{}", ended.all());
+        ensure!(
+            status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"),
+            "the broker is free: {status}"
+        );
+        ensure!(session.group.runs().is_empty(), "a leaf is left: {:?}", session.group.runs());
+    }
+    PASSED
 }
 
 /// A limit above the run's group kills the program: that is not the program's limit,

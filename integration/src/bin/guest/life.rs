@@ -13,6 +13,7 @@ use std::time::Duration;
 pub const TESTS: &[Test] = &[
     ("kill-9-of-the-launcher", kill_9),
     ("kill-9-of-the-launcher-at-any-instant", kill_9_at_any_instant),
+    ("kill-9-of-the-launcher-with-a-broker", kill_9_with_broker),
     ("stopped-in-order", stopped_in_order),
     ("kill-9-of-the-interpreter", kill_9_of_the_interpreter),
     ("a-frozen-group-is-ended", frozen),
@@ -80,6 +81,23 @@ fn kill_9_at_any_instant() -> Verdict {
             let gone = until(2, || left(&session).is_empty());
             ensure!(gone, "as {user}, killed after {} ms: left: {}", step * 8, left(&session));
         }
+        Run::new(user, Some(&session.own), TUTORIAL, HELLO).run().expect(0)?;
+        ensure!(session.group.runs().is_empty(), "not swept: {:?}", session.group.runs());
+    }
+    PASSED
+}
+
+fn kill_9_with_broker() -> Verdict {
+    for user in USERS {
+        let session = Session::new("broker", user)?;
+        let run = Run::new(user, Some(&session.own), TUTORIAL, &talk("sleep(1000)"));
+        let mut child = run.start()?;
+        let broker = || session.group.runs().first().map(|outer| outer.join("broker")).unwrap_or_default();
+        let there = until(60, || !processes(&broker()).is_empty());
+        child.kill().map_err(|error| error.to_string())?;
+        child.wait().map_err(|error| error.to_string())?;
+        ensure!(there, "no broker in its leaf");
+        ensure!(until(2, || left(&session).is_empty()), "as {user}: left: {}", left(&session));
         Run::new(user, Some(&session.own), TUTORIAL, HELLO).run().expect(0)?;
         ensure!(session.group.runs().is_empty(), "not swept: {:?}", session.group.runs());
     }
