@@ -28,9 +28,9 @@ busybox_static() {
 
 install_tools() {
   [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work.install" 2>&1 ||
-    { apt-get update -qq >"$work.install" 2>&1 &&
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work.install" 2>&1; }
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work/install.log" 2>&1 ||
+    { apt-get update -qq >"$work/install.log" 2>&1 &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work/install.log" 2>&1; }
 }
 
 # The Debian mirror of this machine.

@@ -36,6 +36,7 @@ skip() {
   finish
 }
 
+mkdir -p "$work"
 ci=
 if [ "${1:-}" = ci ]; then
   ci=yes
