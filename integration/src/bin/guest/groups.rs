@@ -342,7 +342,12 @@ fn broker_leaf() -> Verdict {
         let status = read(format!("/proc/{pid}/status"));
         let ended = wait(child, Duration::from_secs(60));
         ensure!(there, "no broker in its leaf: {}", ended.all());
-        ensure!(found == [(32 << 20).to_string().as_str(), "2", "1"], "the broker's limits: {found:?}");
+        // How many it may be is the broker's own affair; that there is a bound is not.
+        let bounded = found[1].parse().is_ok_and(|most: u32| (1..=16).contains(&most));
+        ensure!(
+            bounded && found[0] == (32 << 20).to_string() && found[2] == "1",
+            "the broker's limits: {found:?}"
+        );
         let ended = ended.expect(0)?;
         ensure!(ended.stdout == "heard hello\n", "{}", ended.all());
         ensure!(
