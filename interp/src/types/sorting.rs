@@ -481,20 +481,17 @@ impl Merge {
 
     /// Gives the items and keys back to the sort, in the order reached.
     fn gather(&mut self) {
-        let mut pairs: Vec<Entry> = Vec::new();
-        pairs.extend(self.merged.drain(..).flatten());
-        pairs.append(&mut self.out);
-        for (half, at) in self.halves.iter().zip(self.at) {
-            pairs.extend_from_slice(&half[at.min(half.len())..]);
-        }
-        self.halves = Default::default();
-        pairs.extend(self.waiting.drain(..).flatten());
+        let halves = self.halves.iter().zip(self.at).flat_map(|(half, at)| &half[at.min(half.len())..]);
+        let order = self.merged.iter().flatten().chain(&self.out).chain(halves).chain(self.waiting.iter().flatten());
         // The vectors are used again: those in front of `taken` are in the runs, the others are still in place.
-        for (place, pair) in self.items.iter_mut().zip(&pairs) {
-            *place = pair.item;
-        }
-        for (place, pair) in self.keys.iter_mut().zip(&pairs) {
-            *place = pair.key;
+        if self.sorter.key.is_some() {
+            for ((item, key), entry) in self.items.iter_mut().zip(&mut self.keys).zip(order) {
+                (*item, *key) = (entry.item, entry.key);
+            }
+        } else {
+            for (item, entry) in self.items.iter_mut().zip(order) {
+                *item = entry.item;
+            }
         }
         self.sorter.items = std::mem::take(&mut self.items);
         self.sorter.keys = std::mem::take(&mut self.keys);

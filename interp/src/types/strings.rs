@@ -130,8 +130,12 @@ fn window(vm: &mut Vm, args: &Args<'_>, at: usize, length: usize) -> Outcome<Opt
 /// `find` and its sisters.
 fn searched(vm: &mut Vm, args: &Args<'_>, wanted: Wanted) -> NativeReturn {
     let this = this(vm, args)?;
-    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let length = vm.heap.bytes(this).len();
+    if wanted == Wanted::Count {
+        // `count` looks at its bounds first.
+        window(vm, args, 2, length)?;
+    }
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let range = window(vm, args, 2, length)?;
     let width = vm.heap.bytes(needle).len();
     if let Some((start, end)) = range {
