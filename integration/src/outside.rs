@@ -137,8 +137,8 @@ impl Outside {
         say(self.scratch.join("scratchfile.made").exists(), "a file was made outside");
         let text = std::fs::read_to_string(vessel.join("policy.test")).unwrap_or_default();
         say(text != policy, "the policy was changed");
-        let links = std::fs::metadata(self.scratch.join("secret")).map(|m| m.nlink()).unwrap_or(0);
-        say(links != 1, "the secret was linked");
+        let links = std::fs::metadata(self.scratch.join("scratchfile")).map(|m| m.nlink()).unwrap_or(0);
+        say(links != 1, "the outside file was linked");
         for name in ["made-link", "made-fifo", "made-device", "made-directory", "stolen", "own-moved"] {
             say(vessel.join(name).symlink_metadata().is_ok(), &format!("{name} appeared in the vessel"));
         }
