@@ -15,8 +15,6 @@ use landlock::{
     Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope, ABI,
 };
-use nix::fcntl::OFlag;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use seccompiler::BpfProgram;
 
 use super::decide::Judge;
@@ -38,35 +36,29 @@ pub const PROCESSES: u32 = 1 + CHILDREN as u32;
 /// Most address space, in bytes; a backstop behind the group's memory limit.
 const ADDRESS_SPACE: u64 = 256 << 20;
 
-/// How long the broker may take to confine itself.
-const PATIENCE: u16 = 5_000;
-
 // Where the broker's descriptors lie. The filter names the channel's number.
 const CHANNEL: RawFd = 3;
 const ROUTE: RawFd = 4;
 const DIAG: RawFd = 5;
 const HOSTS: RawFd = 6;
 const RESOLVER: RawFd = 7;
-const REPORT: RawFd = 8;
 
-/// What the child reports when it serves; otherwise the number of the step that
-/// failed, and the error number.
-const SERVES: u8 = u8::MAX;
-const RECORD: usize = 5;
+/// The exit status of a broker that failed at its first step; the others follow.
+pub const FIRST_STEP: i32 = 100;
 
 /// The steps, as messages name them.
-const STEPS: [&str; 11] = [
-    "joining its control group",
-    "dropping its capabilities",
-    "changing to its own ids",
-    "asking to die with the supervisor",
-    "placing its descriptors",
-    "setting its limits",
-    "setting no_new_privs",
-    "enforcing its Landlock rules",
-    "forbidding executable memory",
-    "installing its system call filter",
-    "creating its epoll",
+pub const STEPS: [&str; 11] = [
+    "it failed at joining its control group",
+    "it failed at dropping its capabilities",
+    "it failed at changing to its own ids",
+    "it failed at asking to die with the supervisor",
+    "it failed at placing its descriptors",
+    "it failed at setting its limits",
+    "it failed at setting no_new_privs",
+    "it failed at enforcing its Landlock rules",
+    "it failed at forbidding executable memory",
+    "it failed at installing its system call filter",
+    "it failed at creating its epoll",
 ];
 
 /// What the child needs, made before it.
@@ -76,7 +68,6 @@ struct Prepared {
     route: Option<OwnedFd>,
     diag: Option<OwnedFd>,
     files: Files,
-    report: OwnedFd,
     supervisor: OwnedFd,
     tasks: Vec<OwnedFd>,
     rules: Option<PortRules>,
@@ -98,58 +89,21 @@ pub(super) fn start(
     group: Option<CgroupEntry>,
 ) -> io::Result<RunningBroker> {
     let group = group.unwrap_or_default();
-    let (theirs, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let prepared = prepare(settings, channel, group.v1_tasks, report)?;
+    let prepared = prepare(settings, channel, group.v1_tasks)?;
     let judge = Judge::new(settings.policy.clone(), settings.restrictions);
     let directory = group.v2_directory.as_ref().map(|directory| directory.as_fd());
     let cloned = process::clone_into(0, directory)
         .map_err(|Errno(code)| about("making its process", io::Error::from_raw_os_error(code)))?;
     match cloned {
         Cloned::Child => live(settings, prepared, judge),
-        Cloned::Parent { pidfd, pid } => {
-            drop(prepared);
-            match await_report(&theirs) {
-                Ok(()) => Ok(RunningBroker { pidfd, pid }),
-                Err(error) => {
-                    process::kill_and_reap(pidfd.as_fd());
-                    Err(error)
-                }
-            }
-        }
+        // Not waited for: under a small processor share the rest takes its
+        // time, and the supervisor has others to watch. A step that fails ends
+        // the child with a status that names it.
+        Cloned::Parent { pidfd, pid } => Ok(RunningBroker { pidfd, pid }),
     }
 }
 
-/// Reads the child's report.
-fn await_report(report: &OwnedFd) -> io::Result<()> {
-    let mut ready = [PollFd::new(report.as_fd(), PollFlags::POLLIN)];
-    let count = loop {
-        match poll(&mut ready, PollTimeout::from(PATIENCE)) {
-            Err(nix::errno::Errno::EINTR) => {}
-            other => break other?,
-        }
-    };
-    if count == 0 {
-        return Err(io::Error::other("it did not confine itself in time"));
-    }
-    let mut record = [0u8; RECORD];
-    // One write of so few bytes arrives as a whole.
-    match nix::unistd::read(report, &mut record)? {
-        1 if record[0] == SERVES => Ok(()),
-        RECORD => {
-            let step = STEPS.get(usize::from(record[0])).copied().unwrap_or("confining itself");
-            let code = i32::from_le_bytes([record[1], record[2], record[3], record[4]]);
-            Err(about(step, io::Error::from_raw_os_error(code)))
-        }
-        _ => Err(io::Error::other("it ended while it confined itself")),
-    }
-}
-
-fn prepare(
-    settings: &Settings,
-    channel: OwnedFd,
-    tasks: Vec<OwnedFd>,
-    report: OwnedFd,
-) -> io::Result<Prepared> {
+fn prepare(settings: &Settings, channel: OwnedFd, tasks: Vec<OwnedFd>) -> io::Result<Prepared> {
     // Above every number that descriptors are placed at.
     let up = |fd: OwnedFd| {
         descriptor::above_contract(fd).map_err(|Errno(code)| io::Error::from_raw_os_error(code))
@@ -172,7 +126,6 @@ fn prepare(
         route: up_if(netlink::open_route().ok())?,
         diag: up_if(netlink::open_diag().ok())?,
         files: Files { hosts: up_if(hosts)?, resolver: up_if(resolver)? },
-        report: up(report)?,
         supervisor: up(supervisor)?,
         tasks: tasks.into_iter().map(up).collect::<io::Result<_>>()?,
         rules,
@@ -260,18 +213,16 @@ fn newest(number: u32) -> ABI {
 /// The child, from its first instruction to its end.
 fn live(settings: &Settings, prepared: Prepared, judge: Judge) -> ! {
     // A test build unwinds: the copy of the supervisor's stack must not run on.
-    let end = catch_unwind(AssertUnwindSafe(|| match confine(settings, prepared, judge) {
-        Ok(mut service) => service.run(),
-        Err(()) => End::Broken,
+    let status = catch_unwind(AssertUnwindSafe(|| match confine(settings, prepared, judge) {
+        Ok(mut service) => service.run().status(),
+        Err(step) => FIRST_STEP + step as i32,
     }));
-    process::exit_now(end.unwrap_or(End::Broken).status())
+    process::exit_now(status.unwrap_or(End::Broken.status()))
 }
 
-/// Goes through the steps; reports the one that failed.
-fn confine(settings: &Settings, prepared: Prepared, judge: Judge) -> Result<Service, ()> {
+/// Goes through the steps; fails with the number of one.
+fn confine(settings: &Settings, prepared: Prepared, judge: Judge) -> Result<Service, usize> {
     let mut step = 0usize;
-    // At its new place, once it is there.
-    let mut report = None;
     let mut parts = None;
     let go = || -> Sys<Service> {
         for tasks in &prepared.tasks {
@@ -285,9 +236,7 @@ fn confine(settings: &Settings, prepared: Prepared, judge: Judge) -> Result<Serv
         // After the last change of ids, which clears it.
         die_with(&prepared.supervisor)?;
         step = 4;
-        let (placed, report_end) = place(&prepared)?;
-        report = Some(report_end);
-        parts = Some(placed);
+        parts = Some(place(&prepared)?);
         step = 5;
         for (resource, value) in limits(&prepared) {
             process::limit(resource, value)?;
@@ -316,16 +265,9 @@ fn confine(settings: &Settings, prepared: Prepared, judge: Judge) -> Result<Serv
         Ok(Service::new(Parts { channel, judge, own, diag, files })?)
     };
     let outcome = go();
-    let told = match &outcome {
-        Ok(_) => vec![SERVES],
-        Err(Errno(code)) => [&[step as u8][..], &code.to_le_bytes()].concat(),
-    };
-    let end = report.as_ref().unwrap_or(&prepared.report);
-    let _ = descriptor::write_all(end.as_fd(), &told);
-    drop(report);
     // What it owns are numbers that are closed, or belong to others by now.
     std::mem::forget(prepared);
-    outcome.map_err(|_| ())
+    outcome.map_err(|_| step)
 }
 
 /// Asks to be killed with the supervisor, and looks whether it is still there.
@@ -347,7 +289,7 @@ struct Placed {
 }
 
 /// Puts the descriptors at their places and closes all others.
-fn place(prepared: &Prepared) -> Sys<(Placed, OwnedFd)> {
+fn place(prepared: &Prepared) -> Sys<Placed> {
     let mut kept: Vec<RawFd> = vec![0, 1, 2];
     for number in 0..3 {
         descriptor::place(prepared.null.as_fd(), number)?;
@@ -365,17 +307,15 @@ fn place(prepared: &Prepared) -> Sys<(Placed, OwnedFd)> {
         put(prepared.diag.as_ref(), DIAG)?,
         put(prepared.files.hosts.as_ref(), HOSTS)?,
         put(prepared.files.resolver.as_ref(), RESOLVER)?,
-        put(Some(&prepared.report), REPORT)?,
     ];
     descriptor::close_all_but(kept)?;
     let take = |there: bool, number: RawFd| there.then(|| descriptor::take_over(number));
-    let placed = Placed {
+    Ok(Placed {
         channel: descriptor::take_over(CHANNEL),
         route: take(there[1], ROUTE),
         diag: take(there[2], DIAG),
         files: Files { hosts: take(there[3], HOSTS), resolver: take(there[4], RESOLVER) },
-    };
-    Ok((placed, descriptor::take_over(REPORT)))
+    })
 }
 
 /// Empties the capability sets but for low ports, and takes the broker's ids.

@@ -65,7 +65,10 @@ impl End {
         match status {
             0 => "it saw the interpreter's end of the channel close",
             65 => "the interpreter sent what is no request",
-            _ => "it failed",
+            _ => {
+                let step = usize::try_from(status - confine::FIRST_STEP).ok();
+                step.and_then(|step| confine::STEPS.get(step).copied()).unwrap_or("it failed")
+            }
         }
     }
 }
@@ -118,11 +121,12 @@ impl Settings {
     }
 }
 
-/// Starts a broker on its end of the channel. Returns once it is confined and
-/// serves. The calling process must have one thread only.
+/// Starts a broker on its end of the channel. It confines itself before it reads
+/// a request; where that fails it ends, and its status says at what
+/// ([`End::of_status`]). The calling process must have one thread only.
 ///
 /// # Errors
-/// The step that failed; nothing is left.
+/// What failed before there was a process; nothing is left.
 pub fn start(settings: &Settings, channel: OwnedFd, group: Option<CgroupEntry>) -> io::Result<RunningBroker> {
     confine::start(settings, channel, group)
 }

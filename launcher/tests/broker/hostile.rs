@@ -23,6 +23,7 @@ pub const TESTS: &[Test] = &[
     ("a_flood_of_requests_is_slowed_down", flood),
     ("without_a_free_descriptor_it_says_so", no_descriptor),
     ("descriptors_sent_to_it_are_dropped", descriptors),
+    ("a_broker_that_cannot_confine_itself_ends_and_says_where", unconfined),
     ("it_dies_with_its_supervisor", parent_death),
 ];
 
@@ -293,6 +294,43 @@ fn descriptors() {
     assert_eq!(nix::poll::poll(&mut set, nix::poll::PollTimeout::from(20_000u16)), Ok(1));
     assert_eq!(nix::unistd::read(&reader, &mut [0u8; 1]), Ok(0));
     peer.finish();
+}
+
+fn unconfined() {
+    use launcher::broker::{start, AddressOptions, End, Settings};
+    use launcher::plan::identity::Ids;
+    use launcher::sys::process::{self, Cloned};
+    use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
+    use nix::sys::wait::{waitid, Id, WaitPidFlag};
+    // In a user namespace without any id, no id can be taken.
+    let cloned = match process::clone_into(libc::CLONE_NEWUSER as u64, None) {
+        Err(errno) => return eprintln!("skipped: no user namespaces here: {errno:?}"),
+        Ok(cloned) => cloned,
+    };
+    let status = |pidfd: std::os::fd::BorrowedFd<'_>| match waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED) {
+        Ok(WaitStatus::Exited(_, status)) => status,
+        other => panic!("{other:?}"),
+    };
+    match cloned {
+        Cloned::Child => {
+            let text = wide(&[]);
+            let Ok(parsed) = policies::Policy::parse(text.as_bytes(), "test") else { process::exit_now(1) };
+            let settings = Settings {
+                policy: parsed.policy,
+                restrictions: true,
+                addresses: AddressOptions::default(),
+                ids: Some(Ids { uid: 1, gid: 1 }),
+                enforced: Default::default(),
+            };
+            let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+            let started = pair.map(|(_, theirs)| start(&settings, theirs, None));
+            let Ok(Ok(broker)) = started else { process::exit_now(2) };
+            process::exit_now(status(broker.pidfd.as_fd()));
+        }
+        Cloned::Parent { pidfd, .. } => {
+            assert_eq!(End::of_status(status(pidfd.as_fd())), "it failed at changing to its own ids");
+        }
+    }
 }
 
 fn parent_death() {

@@ -68,7 +68,10 @@ impl Peer {
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .expect("a pair");
         let broker = broker::start(&settings, theirs, None).expect("the broker starts");
-        Peer { channel: Some(ours), broker, next: 0, kept: Vec::new() }
+        let mut peer = Peer { channel: Some(ours), broker, next: 1 << 20, kept: Vec::new() };
+        // Confined, it answers.
+        assert!(peer.call(Request::Facts).0.is_ok());
+        peer
     }
 
     fn channel(&self) -> &OwnedFd {
