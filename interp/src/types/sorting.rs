@@ -74,6 +74,8 @@ enum Kind {
     /// No NaN among them.
     Floats,
     Strings,
+    /// Pairs of ints.
+    IntPairs,
     /// Tuples that begin with an int.
     IntTuples,
     /// Tuples that begin with a string.
@@ -86,9 +88,10 @@ fn first_kind(heap: &Heap, item: Value) -> Kind {
         Value::Int(_) => Kind::Ints,
         Value::Float(x) if !x.get().is_nan() => Kind::Floats,
         Value::Str(_) => Kind::Strings,
-        Value::Tuple(tuple) => match heap.tuple(tuple).first() {
-            Some(Value::Int(_)) => Kind::IntTuples,
-            Some(Value::Str(_)) => Kind::StringTuples,
+        Value::Tuple(tuple) => match heap.tuple(tuple) {
+            [Value::Int(_), Value::Int(_)] => Kind::IntPairs,
+            [Value::Int(_), ..] => Kind::IntTuples,
+            [Value::Str(_), ..] => Kind::StringTuples,
             _ => Kind::Mixed,
         },
         _ => Kind::Mixed,
@@ -96,12 +99,26 @@ fn first_kind(heap: &Heap, item: Value) -> Kind {
 }
 
 fn kind(heap: &Heap, items: &[Value]) -> Kind {
-    let Some(&first) = items.first() else { return Kind::Ints };
-    let kind = first_kind(heap, first);
-    if items.iter().all(|&item| first_kind(heap, item) == kind) {
-        kind
-    } else {
-        Kind::Mixed
+    let mut items = items.iter();
+    let mut kind = items.next().map_or(Kind::Ints, |&first| first_kind(heap, first));
+    for &item in items {
+        kind = kind.with(first_kind(heap, item));
+        if kind == Kind::Mixed {
+            break;
+        }
+    }
+    kind
+}
+
+impl Kind {
+    /// What keys of both kinds have in common.
+    #[inline]
+    fn with(self, other: Kind) -> Kind {
+        match (self, other) {
+            _ if self == other => self,
+            (Kind::IntPairs | Kind::IntTuples, Kind::IntPairs | Kind::IntTuples) => Kind::IntTuples,
+            _ => Kind::Mixed,
+        }
     }
 }
 
@@ -118,18 +135,25 @@ fn bytes(heap: &Heap, item: Value) -> &[u8] {
 #[derive(Clone, Copy)]
 struct Entry {
     rank: u64,
+    /// The second number of a pair.
+    second: u64,
     key: Value,
     item: Value,
 }
 
 fn entry(heap: &Heap, kind: Kind, key: Value, item: Value) -> Entry {
+    const SIGN: u64 = 1 << 63;
+    if let (Kind::IntPairs, Value::Tuple(tuple)) = (kind, key) {
+        if let [Value::Int(first), Value::Int(second)] = *heap.tuple(tuple) {
+            return Entry { rank: first as u64 ^ SIGN, second: second as u64 ^ SIGN, key, item };
+        }
+    }
     let first = match (kind, key) {
         (Kind::IntTuples | Kind::StringTuples, Value::Tuple(tuple)) => {
             heap.tuple(tuple).first().copied().unwrap_or(Value::None)
         }
         _ => key,
     };
-    const SIGN: u64 = 1 << 63;
     let rank = match first {
         _ if kind == Kind::Mixed => 0,
         Value::Int(i) => i as u64 ^ SIGN,
@@ -145,7 +169,7 @@ fn entry(heap: &Heap, kind: Kind, key: Value, item: Value) -> Entry {
         }
         _ => 0,
     };
-    Entry { rank, key, item }
+    Entry { rank, second: 0, key, item }
 }
 
 /// The first eight bytes as a number that orders the same way (shorter texts are padded with zeros, so equal prefixes
@@ -165,21 +189,10 @@ fn precedes(vm: &mut Vm, kind: Kind, a: &Entry, b: &Entry) -> Outcome<bool> {
     }
     match kind {
         Kind::Ints | Kind::Floats => Ok(false),
+        Kind::IntPairs => Ok(a.second < b.second),
         Kind::Strings => Ok(bytes(&vm.heap, a.key) < bytes(&vm.heap, b.key)),
-        _ => tuples_less(vm, a.key, b.key),
+        _ => hook::less(vm, a.key, b.key),
     }
-}
-
-/// `a < b` for keys of equal rank: short tuples of ints are decided here.
-fn tuples_less(vm: &mut Vm, a: Value, b: Value) -> Outcome<bool> {
-    if let (Value::Tuple(x), Value::Tuple(y)) = (a, b) {
-        if let ([Value::Int(p), Value::Int(q)], [Value::Int(r), Value::Int(s)]) =
-            (vm.heap.tuple(x), vm.heap.tuple(y))
-        {
-            return Ok((p, q) < (r, s));
-        }
-    }
-    hook::less(vm, a, b)
 }
 
 /// Sorts entries of one kind, stably.
@@ -193,6 +206,10 @@ fn sort_entries(vm: &mut Vm, kind: Kind, entries: &mut Vec<Entry>) -> Outcome<()
             let heap = &vm.heap;
             entries
                 .sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| bytes(heap, a.key).cmp(bytes(heap, b.key))));
+            Ok(())
+        }
+        Kind::IntPairs => {
+            entries.sort_by_key(|entry| (entry.rank, entry.second));
             Ok(())
         }
         Kind::IntTuples | Kind::StringTuples => {
@@ -425,7 +442,7 @@ impl Merge {
             // First the kind of all keys.
             let end = by.len().min(self.known + 4 * CHUNK);
             let found = kind(&vm.heap, &by[self.known..end]);
-            self.kind = if self.known == 0 || found == self.kind { found } else { Kind::Mixed };
+            self.kind = if self.known == 0 { found } else { self.kind.with(found) };
             self.known = end;
             return Ok(false);
         }
@@ -482,7 +499,8 @@ impl Merge {
     /// Gives the items and keys back to the sort, in the order reached.
     fn gather(&mut self) {
         let halves = self.halves.iter().zip(self.at).flat_map(|(half, at)| &half[at.min(half.len())..]);
-        let order = self.merged.iter().flatten().chain(&self.out).chain(halves).chain(self.waiting.iter().flatten());
+        let order =
+            self.merged.iter().flatten().chain(&self.out).chain(halves).chain(self.waiting.iter().flatten());
         // The vectors are used again: those in front of `taken` are in the runs, the others are still in place.
         if self.sorter.key.is_some() {
             for ((item, key), entry) in self.items.iter_mut().zip(&mut self.keys).zip(order) {

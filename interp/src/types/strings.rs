@@ -131,12 +131,8 @@ fn window(vm: &mut Vm, args: &Args<'_>, at: usize, length: usize) -> Outcome<Opt
 fn searched(vm: &mut Vm, args: &Args<'_>, wanted: Wanted) -> NativeReturn {
     let this = this(vm, args)?;
     let length = vm.heap.bytes(this).len();
-    if wanted == Wanted::Count {
-        // `count` looks at its bounds first.
-        window(vm, args, 2, length)?;
-    }
-    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let range = window(vm, args, 2, length)?;
+    let needle = str_argument(vm, args.positional[1], BUFFER)?;
     let width = vm.heap.bytes(needle).len();
     if let Some((start, end)) = range {
         if stepwise::is_large(end - start) && (1..stepwise::BYTES).contains(&width) {
