@@ -464,6 +464,16 @@ impl Function<'_> {
                 return Ok(());
             }
         }
+        if let (ExprKind::Int(i), BinaryOperator::And | BinaryOperator::Xor) = (&right.kind, operator) {
+            if let Ok(mask) = u32::try_from(*i) {
+                self.code.span = span;
+                self.code.emit(match operator {
+                    BinaryOperator::And => Op::AndMask { d, a, inplace, mask },
+                    _ => Op::XorMask { d, a, inplace, mask },
+                });
+                return Ok(());
+            }
+        }
         let b = self.operand(right, None, &[])?;
         self.code.span = span;
         self.code.emit(binary_op(operator, d, a, b, inplace));

@@ -110,6 +110,10 @@ pub enum Op {
     OrInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a ^ i`
     XorInt { d: Reg, a: Reg, i: i32, inplace: bool },
+    /// `d = a & mask`, as the 32-bit masks of hash functions
+    AndMask { d: Reg, a: Reg, inplace: bool, mask: u32 },
+    /// `d = a ^ mask`
+    XorMask { d: Reg, a: Reg, inplace: bool, mask: u32 },
     /// `d = a << i`, `i` in 0..=62
     ShlInt { d: Reg, a: Reg, i: i32, inplace: bool },
     /// `d = a >> i`, `i` in 0..=63

@@ -117,7 +117,7 @@ macro_rules! arenas {
             /// The way of the exception raised, a trace or unset.
             raised_trace: Value,
             intern: Table<()>,
-            one_byte: Vec<Str>,
+            one_byte: Box<[Str; 256]>,
             empty_tuple: Value,
         }
 
@@ -140,7 +140,7 @@ macro_rules! arenas {
                     raised: Value::Unset,
                     raised_trace: Value::Unset,
                     intern: Table::new(),
-                    one_byte: Vec::new(),
+                    one_byte: Box::new([Str(0); 256]),
                     empty_tuple: Value::Unset,
                 }
             }
@@ -233,7 +233,7 @@ impl Heap {
         heap.intern = Table::with_capacity(512);
         for byte in 0..=255u8 {
             let text = heap.intern(&[byte]);
-            heap.one_byte.push(text);
+            heap.one_byte[usize::from(byte)] = text;
         }
         heap.empty_tuple = Value::Tuple(Tuple(new_slot!(heap, Tuple, tuples, TupleData::default())));
         for (builtin, name, module, base) in BUILTINS {

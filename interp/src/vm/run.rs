@@ -877,6 +877,20 @@ impl Vm {
                     Op::XorInt { d, a, i, inplace } => {
                         with_int!(Xor, d, a, i, inplace, |x: i64, y: i64| Some(x ^ y))
                     }
+                    Op::AndMask { d, a, inplace, mask } => {
+                        if let Value::Int(x) = reg!(a) {
+                            put!(d, Value::Int(x & i64::from(mask)));
+                            continue;
+                        }
+                        step!(d, self.binary_mask_slow(regs, code, BinaryOperator::And, d, a, inplace, mask));
+                    }
+                    Op::XorMask { d, a, inplace, mask } => {
+                        if let Value::Int(x) = reg!(a) {
+                            put!(d, Value::Int(x ^ i64::from(mask)));
+                            continue;
+                        }
+                        step!(d, self.binary_mask_slow(regs, code, BinaryOperator::Xor, d, a, inplace, mask));
+                    }
                     Op::ShlInt { d, a, i, inplace } => with_int!(ShiftLeft, d, a, i, inplace, shift_left),
                     Op::ShrInt { d, a, i, inplace } => {
                         with_int!(ShiftRight, d, a, i, inplace, |x: i64, y: i64| Some(x >> (y & 63)));
@@ -1446,26 +1460,9 @@ impl Vm {
                             }
                         }
                     }
-                    Op::Next { t, d, to } => match (reg!(t), reg!(t + 1)) {
-                        (Value::List(list), Value::Int(i)) => match self.heap.list(list).get(i as usize) {
-                            Some(&item) => {
-                                reg!(t + 1) = Value::Int(i + 1);
-                                self.heap.retain(item);
-                                put!(d, item);
-                                jump!(to);
-                            }
-                            None => put!(t, Value::Unset),
-                        },
-                        (Value::Str(text), Value::Int(i)) => match self.heap.bytes(text).get(i as usize) {
-                            Some(&byte) => {
-                                reg!(t + 1) = Value::Int(i + 1);
-                                let item = self.heap.byte(byte);
-                                put!(d, item);
-                                jump!(to);
-                            }
-                            None => put!(t, Value::Unset),
-                        },
-                        (Value::Int(next), Value::Int(step)) => {
+                    Op::Next { t, d, to } => {
+                        // The two commonest first, one predictable test each.
+                        if let (Value::Int(next), Value::Int(step)) = (reg!(t), reg!(t + 1)) {
                             if let Value::Int(left) = reg!(t + 2) {
                                 if left > 0 {
                                     reg!(t) = Value::Int(next.wrapping_add(step));
@@ -1474,37 +1471,63 @@ impl Vm {
                                     jump!(to);
                                 }
                             }
+                            continue;
                         }
-                        (source @ Value::Api(_), _) if self.line_hook.is_some() => {
-                            let result = match self.line_hook {
-                                Some(hook) => hook(self, source),
-                                None => Ok(Flow::Value(Value::Unset)),
-                            };
-                            match attempt!(result) {
-                                Flow::Value(Value::Unset) => put!(t, Value::Unset),
-                                Flow::Value(line) => {
-                                    put!(d, line);
-                                    jump!(to);
-                                }
-                                flow => break 'frame Exit::Again(flow),
-                            }
-                        }
-                        (source, Value::Int(position)) => {
-                            let expected = reg!(t + 2).as_int().unwrap_or(0);
-                            let mut iteration = super::Iteration { source, position, expected };
-                            let item = attempt!(self.step(&mut iteration));
-                            reg!(t + 1) = Value::Int(iteration.position);
-                            reg!(t + 2) = Value::Int(iteration.expected);
-                            match item {
-                                Some(item) => {
+                        if let (Value::List(list), Value::Int(i)) = (reg!(t), reg!(t + 1)) {
+                            match self.heap.list(list).get(i as usize) {
+                                Some(&item) => {
+                                    reg!(t + 1) = Value::Int(i + 1);
+                                    self.heap.retain(item);
                                     put!(d, item);
                                     jump!(to);
                                 }
                                 None => put!(t, Value::Unset),
                             }
+                            continue;
                         }
-                        _ => {}
-                    },
+                        match (reg!(t), reg!(t + 1)) {
+                            (Value::Str(text), Value::Int(i)) => {
+                                match self.heap.bytes(text).get(i as usize) {
+                                    Some(&byte) => {
+                                        reg!(t + 1) = Value::Int(i + 1);
+                                        let item = self.heap.byte(byte);
+                                        put!(d, item);
+                                        jump!(to);
+                                    }
+                                    None => put!(t, Value::Unset),
+                                }
+                            }
+                            (source @ Value::Api(_), _) if self.line_hook.is_some() => {
+                                let result = match self.line_hook {
+                                    Some(hook) => hook(self, source),
+                                    None => Ok(Flow::Value(Value::Unset)),
+                                };
+                                match attempt!(result) {
+                                    Flow::Value(Value::Unset) => put!(t, Value::Unset),
+                                    Flow::Value(line) => {
+                                        put!(d, line);
+                                        jump!(to);
+                                    }
+                                    flow => break 'frame Exit::Again(flow),
+                                }
+                            }
+                            (source, Value::Int(position)) => {
+                                let expected = reg!(t + 2).as_int().unwrap_or(0);
+                                let mut iteration = super::Iteration { source, position, expected };
+                                let item = attempt!(self.step(&mut iteration));
+                                reg!(t + 1) = Value::Int(iteration.position);
+                                reg!(t + 2) = Value::Int(iteration.expected);
+                                match item {
+                                    Some(item) => {
+                                        put!(d, item);
+                                        jump!(to);
+                                    }
+                                    None => put!(t, Value::Unset),
+                                }
+                            }
+                            _ => {}
+                        }
+                    }
                     Op::Range { t, count, to } => {
                         let callee = reg!(t);
                         let builtin = callee.same(self.range) || callee.same(self.xrange);

@@ -162,6 +162,28 @@ impl Vm {
         self.finish_step(regs, d, result)
     }
 
+    /// The same with a 32-bit mask.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)] // The operands of one instruction.
+    pub(crate) fn binary_mask_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Rc<Code>,
+        operator: BinaryOperator,
+        d: Reg,
+        a: Reg,
+        inplace: bool,
+        mask: u32,
+    ) -> Step {
+        let left = regs[a as usize];
+        if left.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        let result = crate::types::binary(self, operator, inplace, left, Value::Int(i64::from(mask)));
+        self.consume(regs, code.locals, a);
+        self.finish_step(regs, d, result)
+    }
+
     /// A unary operator.
     #[inline(never)]
     pub(crate) fn unary_slow(
