@@ -488,6 +488,27 @@ impl Vm {
                                 }
                             }
                         }
+                        Value::Class(class) => {
+                            // A built-in type: its constructor takes the class as first argument.
+                            if let Some(constructor) = self.constructor(class) {
+                                let all = t as usize..t as usize + 1 + count;
+                                let args = Args { positional: &regs[all.clone()], keywords: &[] };
+                                let result = constructor(self, args);
+                                for place in &mut regs[all] {
+                                    let old = std::mem::replace(place, Value::Unset);
+                                    if old.is_counted() {
+                                        self.drop_value(old);
+                                    }
+                                }
+                                match attempt!(result) {
+                                    Flow::Value(value) => {
+                                        put!(d, value);
+                                        continue;
+                                    }
+                                    flow => break 'frame Exit::Flow(flow, d),
+                                }
+                            }
+                        }
                         _ => {}
                     }
                     break 'frame Exit::Call { d, t, count };
