@@ -7,7 +7,7 @@ use integration::setting::{wide_policy, Setting};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -160,4 +160,98 @@ fn a_run_without_network_has_no_broker() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(child.wait().expect("it ends").success());
+}
+
+/// Tries each address and prints which can be listened on.
+const ADDRESSES: &str = "if callfunc == 'initialize':
+  print getmyip()
+  for ip in ['127.0.0.1', '127.0.0.2', '127.0.0.3']:
+    try:
+      stopcomm(recvmess(ip, PORT, exitall))
+      print ip, 'yes'
+    except Exception, e:
+      print e
+";
+
+#[test]
+fn own_addresses_are_held_to_the_options() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess allow\n");
+        let program = ADDRESSES.replace("PORT", &case.own.to_string());
+        let yes = |last: u8| format!("127.0.0.{last} yes\n");
+        let no = |last: u8| format!("IP '127.0.0.{last}' is not allowed.\n");
+        let home = "127.0.0.1\n".to_owned();
+        for (options, expected) in [
+            (&["--nootherips"][..], [home.clone(), yes(1), no(2), no(3)]),
+            (&["--ip", "127.0.0.2", "--nootherips"], ["127.0.0.2\n".into(), yes(1), yes(2), no(3)]),
+            (&["--iface", "lo", "--nootherips"], [home.clone(), yes(1), no(2), no(3)]),
+            (&["--ip", "127.0.0.3"], ["127.0.0.3\n".into(), yes(1), yes(2), yes(3)]),
+            (&["--norestrictions", "--nootherips"], [home, yes(1), no(2), no(3)]),
+        ] {
+            let mut launch = case.setting.launch(&case.policy, &program);
+            for word in options {
+                launch = launch.option(word);
+            }
+            launch.run(30).expect_code(0).expect_stdout(&expected.concat());
+        }
+        let run = case.setting.launch(&case.policy, &program).option("--ip").option("10.1").run(30);
+        run.expect_code(2);
+    }
+}
+
+#[test]
+fn an_ordinary_user_is_told_of_low_ports() {
+    for user in users().into_iter().filter(|user| *user == User::Ordinary || !integration::is_root()) {
+        let setting = Setting::new("low", user);
+        let policy = wide_policy() + "resource connport 901\n";
+        let program = "if callfunc == 'initialize':
+  try:
+    waitforconn('127.0.0.1', 901, exitall)
+  except Exception, e:
+    print e
+";
+        let run = setting.launch(&policy, program).run(30);
+        run.expect_code(0).expect_stdout("[Errno 13] Permission denied\n");
+        run.expect_stderr("cannot bind ports below");
+    }
+}
+
+/// Counts its visitors and keeps every connection.
+const HALL: &str = "def visit(ip, port, socket, handle, listener):
+  mycontext['all'].append(socket)
+  if len(mycontext['all']) == 5000:
+    print 'all are here'
+    exitall()
+if callfunc == 'initialize':
+  mycontext['all'] = []
+  waitforconn('127.0.0.1', PORT, visit)
+  print 'open'
+";
+
+#[test]
+fn five_thousand_connections_live_at_once() {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    if hard < 12_000 {
+        eprintln!("skipped: the hard limit of open files is {hard}");
+        return;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("raised");
+    let case = Case::new(User::Caller, "call sendmess allow\n");
+    let policy = case.policy.replace("memory 50000000", "memory 200000000");
+    let program = HALL.replace("PORT", &case.own.to_string());
+    let launch = case.setting.launch(&policy, &program).option("--max-accepted").option("6000");
+    let mut child = launch.command().spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line");
+    assert_eq!(line, "open\n");
+    let visitors: Vec<TcpStream> = (0..5000)
+        .map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, case.own)).expect("a connection"))
+        .collect();
+    line.clear();
+    lines.read_line(&mut line).expect("a line");
+    assert_eq!(line, "all are here\n");
+    assert!(child.wait().expect("it ends").success());
+    drop(visitors);
 }

@@ -137,6 +137,19 @@ impl crate::supervise::broker::Broker for Settings {
         start(self, channel, group)
     }
 
+    /// Its own memory, and the buffers of the sockets it makes, which newer
+    /// kernels count for the group that made them.
+    fn memory(&self) -> u64 {
+        const OWN: u64 = 32 << 20;
+        const DATAGRAM_SOCKET: u64 = 256 << 10;
+        const STREAM_SOCKET: u64 = 64 << 10;
+        let sockets = |resource, each: u64| self.policy.whole(resource).saturating_mul(each);
+        let buffers = sockets(Resource::InSockets, DATAGRAM_SOCKET)
+            .saturating_add(sockets(Resource::OutSockets, STREAM_SOCKET));
+        // What one machine has for sockets at most.
+        OWN + buffers.min(1 << 30)
+    }
+
     fn processes(&self) -> u32 {
         confine::PROCESSES
     }
