@@ -194,7 +194,8 @@ fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             (range_bound(vm, start, "start")?, stop, IBig::ONE)
         }
         [start, stop, step] => {
-            (range_bound(vm, start, "start")?, range_bound(vm, stop, "end")?, range_bound(vm, step, "step")?)
+            let stop = range_bound(vm, stop, "end")?;
+            (range_bound(vm, start, "start")?, stop, range_bound(vm, step, "step")?)
         }
         _ => (IBig::ZERO, IBig::ZERO, IBig::ONE),
     };

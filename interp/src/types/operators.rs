@@ -647,7 +647,18 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
                 "pow() 3rd argument not allowed unless all arguments are integers",
             );
         }
-        let names = [base, exponent, modulus].map(|value| type_name(&vm.heap, value));
+        if let (Some(Number::Complex(_)), Some(_)) | (Some(_), Some(Number::Complex(_))) =
+            (numbers.0, numbers.1)
+        {
+            return fail(vm, Builtin::ValueError, "complex modulo");
+        }
+        let mut names = [base, exponent, modulus].map(|value| type_name(&vm.heap, value));
+        // The first two have been made longs by then if one of them is.
+        match (numbers.0, numbers.1) {
+            (Some(Number::Long(_)), Some(Number::Int(_))) => names[1] = "long".into(),
+            (Some(Number::Int(_)), Some(Number::Long(_))) => names[0] = "long".into(),
+            _ => {}
+        }
         let text =
             format!("unsupported operand type(s) for pow(): '{}', '{}', '{}'", names[0], names[1], names[2]);
         return fail(vm, Builtin::TypeError, text);
