@@ -18,7 +18,7 @@ const MAX_ARGUMENTS: usize = 60;
 
 impl Function<'_> {
     /// Computes `e` into a new temporary.
-    pub fn to_temporary(&mut self, e: &Expr) -> Result<Reg, CompileError> {
+    pub fn in_temporary(&mut self, e: &Expr) -> Result<Reg, CompileError> {
         let d = self.code.temporary()?;
         self.into(e, d)?;
         Ok(d)
@@ -63,10 +63,10 @@ impl Function<'_> {
         );
         if in_steps && !self.code.is_temporary(d) {
             let t = self.code.temporary()?;
-            self.into_inner(e, t)?;
+            self.evaluate(e, t)?;
             self.code.emit(Op::Take { d, a: t });
         } else {
-            self.into_inner(e, d)?;
+            self.evaluate(e, d)?;
         }
         self.code.next = mark;
         Ok(())
@@ -81,7 +81,7 @@ impl Function<'_> {
         }
     }
 
-    fn into_inner(&mut self, e: &Expr, d: Reg) -> Done {
+    fn evaluate(&mut self, e: &Expr, d: Reg) -> Done {
         match &e.kind {
             ExprKind::Name(symbol) => self.load_name(*symbol, d)?,
             ExprKind::Int(value) => self.load_int(*value, d),
@@ -346,7 +346,7 @@ impl Function<'_> {
                 self.code.emit(Op::Slice { d, a, b, c });
             }
             other => {
-                let a = self.to_scratch(&subscript.value, scratch)?;
+                let a = self.in_scratch(&subscript.value, scratch)?;
                 let b = self.index(other)?;
                 self.code.span = e.span;
                 self.code.emit(Op::Item { d, a, b });
@@ -355,7 +355,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn to_scratch(&mut self, e: &Expr, scratch: Reg) -> Result<Reg, CompileError> {
+    fn in_scratch(&mut self, e: &Expr, scratch: Reg) -> Result<Reg, CompileError> {
         self.into(e, scratch)?;
         Ok(scratch)
     }
@@ -488,7 +488,7 @@ impl Function<'_> {
             self.code.emit(Op::Compare { d, a, b, operator: step.operator });
             return Ok(());
         }
-        let left = self.to_temporary(&compare.first)?;
+        let left = self.in_temporary(&compare.first)?;
         let right = self.code.temporary()?;
         let copy = self.code.temporary()?;
         let stop = self.code.label();
@@ -663,14 +663,14 @@ impl Function<'_> {
                 self.code.span = e.span;
                 self.code.emit(Op::CallGlobal { d, t, count, g });
             } else {
-                let t = self.to_temporary(&call.function)?;
+                let t = self.in_temporary(&call.function)?;
                 self.arguments(&call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::Call { d, t, count });
             }
             return Ok(());
         }
-        let t = self.to_temporary(&call.function)?;
+        let t = self.in_temporary(&call.function)?;
         let mut count = call.positional.len() as u8;
         let mut packed = None;
         if call.positional.len() > MAX_ARGUMENTS {
@@ -683,7 +683,7 @@ impl Function<'_> {
         let mut names = Vec::new();
         if packed.is_none() {
             for keyword in &call.keywords {
-                self.to_temporary(&keyword.value)?;
+                self.in_temporary(&keyword.value)?;
                 names.push(self.name(keyword.name));
             }
         }
@@ -703,11 +703,11 @@ impl Function<'_> {
             extra |= 1;
         }
         if let Some(star) = &call.star {
-            self.to_temporary(star)?;
+            self.in_temporary(star)?;
             extra |= 1;
         }
         if let Some(double_star) = &call.double_star {
-            self.to_temporary(double_star)?;
+            self.in_temporary(double_star)?;
             extra |= 2;
         }
         let k = self.code.keyword_names(names)?;
@@ -750,7 +750,7 @@ impl Function<'_> {
 
     fn arguments(&mut self, arguments: &[Expr]) -> Done {
         for argument in arguments {
-            self.to_temporary(argument)?;
+            self.in_temporary(argument)?;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ impl Function<'_> {
         match &statement.kind {
             StmtKind::Expr(e) => {
                 if !matches!(e.kind, ExprKind::Str(_) | ExprKind::Int(_) | ExprKind::Float(_)) {
-                    let d = self.to_temporary(e)?;
+                    let d = self.in_temporary(e)?;
                     self.code.emit(Op::Drop { d });
                 }
             }
@@ -86,7 +86,7 @@ impl Function<'_> {
                 let first = self.code.next;
                 for parameter in &def.parameters.positional {
                     if let Some(default) = &parameter.default {
-                        self.to_temporary(default)?;
+                        self.in_temporary(default)?;
                         count += 1;
                     }
                 }
@@ -152,7 +152,7 @@ impl Function<'_> {
                 }
             }
         }
-        let value = self.to_temporary(&assign.value)?;
+        let value = self.in_temporary(&assign.value)?;
         let Some((last, others)) = assign.targets.split_last() else { return Ok(()) };
         for target in others {
             let mark = self.code.next;
@@ -195,13 +195,13 @@ impl Function<'_> {
                     self.code.emit(Op::SetItem { a: object, b, c: a });
                 }
                 Index::Slice(lower, upper) => {
-                    let object = self.to_temporary(&subscript.value)?;
+                    let object = self.in_temporary(&subscript.value)?;
                     let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
                     self.code.span = target.span;
                     self.code.emit(Op::SetSlice { a: object, b, c, v: a });
                 }
                 other => {
-                    let object = self.to_temporary(&subscript.value)?;
+                    let object = self.in_temporary(&subscript.value)?;
                     let b = self.index(other)?;
                     self.code.span = target.span;
                     self.code.emit(Op::SetItem { a: object, b, c: a });
@@ -260,13 +260,13 @@ impl Function<'_> {
                     self.code.emit(Op::DeleteItem { a, b });
                 }
                 Index::Slice(lower, upper) => {
-                    let a = self.to_temporary(&subscript.value)?;
+                    let a = self.in_temporary(&subscript.value)?;
                     let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
                     self.code.span = target.span;
                     self.code.emit(Op::DeleteSlice { a, b, c });
                 }
                 other => {
-                    let a = self.to_temporary(&subscript.value)?;
+                    let a = self.in_temporary(&subscript.value)?;
                     let b = self.index(other)?;
                     self.code.span = target.span;
                     self.code.emit(Op::DeleteItem { a, b });
@@ -321,7 +321,7 @@ impl Function<'_> {
             }
             TargetKind::Subscript(subscript) => match &subscript.index {
                 Index::Slice(lower, upper) => {
-                    let object = self.to_temporary(&subscript.value)?;
+                    let object = self.in_temporary(&subscript.value)?;
                     let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
                     let t = self.code.temporaries(3)?;
                     self.code.span = assign.target.span;
@@ -340,7 +340,7 @@ impl Function<'_> {
                         object = self.operand(&subscript.value, None, &[e, &assign.value])?;
                         b = self.operand(e, None, &[&assign.value])?;
                     } else {
-                        object = self.to_temporary(&subscript.value)?;
+                        object = self.in_temporary(&subscript.value)?;
                         b = self.index(index)?;
                     }
                     let a = self.kept_copy(object)?;
@@ -393,10 +393,10 @@ impl Function<'_> {
             }
             return Ok(());
         };
-        let f = self.to_temporary(destination)?;
+        let f = self.in_temporary(destination)?;
         for value in &print.values {
             let mark = self.code.next;
-            let a = self.to_temporary(value)?;
+            let a = self.in_temporary(value)?;
             self.code.span = value.span;
             let (own, end) = (self.code.label(), self.code.label());
             let test = self.code.temporary()?;

@@ -151,12 +151,12 @@ impl Heap {
         };
         mark(self, &mut outside, &mut work);
         // Cycles with a __del__ live on, and all they hold.
-        for index in 0..self.slots(Kind::Instance) {
-            if outside[Kind::Instance as usize][index] == 0
+        for (index, count) in outside[Kind::Instance as usize].iter_mut().enumerate() {
+            if *count == 0
                 && self.counts[Kind::Instance as usize][index] != 0
                 && self.classes[self.instances.slots[index].class].has_del
             {
-                outside[Kind::Instance as usize][index] = u32::MAX;
+                *count = u32::MAX;
                 work.push((Kind::Instance, index as u32));
             }
         }

@@ -347,10 +347,9 @@ impl Vm {
                 let data = &self.heap.instances[instance];
                 (data.shape.0, data.class)
             }
-            Value::Class(class) => {
+            Value::Class(_) => {
                 // An unbound method called with a fitting object: no method object is needed,
                 // but the check of the object is, so this stays the full way.
-                let _ = class;
                 return Ok(Callee::Alone(self.get_attribute(object, site.name)?));
             }
             Value::Function(_) | Value::Method(_) => {

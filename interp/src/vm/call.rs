@@ -225,7 +225,7 @@ impl Vm {
     /// Binds arguments the long way; on failure everything is consumed.
     fn bind_arguments(
         &mut self,
-        stack: &mut Vec<Value>,
+        stack: &mut [Value],
         at: usize,
         count: usize,
         function: Function,
@@ -279,11 +279,11 @@ impl Vm {
         if problem.is_none() {
             // What has been bound, defaults not counted: 2.7's "given".
             let given = values.iter().filter(|value| !value.is_unset()).count();
-            for register in 0..parameters {
-                if values[register].is_unset() {
+            for (register, place) in values.iter_mut().enumerate() {
+                if place.is_unset() {
                     if register + defaults >= parameters {
                         let value = self.heap.functions[function].defaults[register + defaults - parameters];
-                        values[register] = self.heap.share(value);
+                        *place = self.heap.share(value);
                     } else {
                         let quantity = if code.star || defaults > 0 { "at least" } else { "exactly" };
                         problem = Some(count_message(&name, quantity, parameters - defaults, given));
@@ -386,7 +386,7 @@ impl Vm {
                     constructor(self, Args { positional: &all, keywords })
                 };
                 match result {
-                    Ok(Flow::Value(payload)) => self.own_payload(payload),
+                    Ok(Flow::Value(payload)) => payload,
                     Ok(Flow::Call(request)) => {
                         self.heap.release(request.callee);
                         request.args.into_iter().for_each(|value| self.heap.release(value));
@@ -449,11 +449,6 @@ impl Vm {
                 other
             }
         }
-    }
-
-    /// A payload of the instance's own: tuples, strings and numbers may be shared, containers not.
-    fn own_payload(&mut self, payload: Value) -> Value {
-        payload
     }
 
     /// The constructor an exception class of the program inherits.

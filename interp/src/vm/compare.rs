@@ -359,7 +359,7 @@ impl Vm {
         let names = (self.type_name(a), self.type_name(b));
         let identity = |value: Value| match (value.counted(), value) {
             (Some((_, index)), _) => u64::from(index) + 1,
-            (None, Value::Native(native)) => u64::from(native.0) + 1,
+            (None, Value::Native(native)) => native.0 + 1,
             _ => 0,
         };
         // Two old-style instances are compared by address whatever their classes.

@@ -1,0 +1,586 @@
+//! Making and changing objects: strings, numbers, sequences, dicts, sets,
+//! instances and the rest.
+
+use dashu_int::IBig;
+
+use super::*;
+
+impl Heap {
+    // ---- strings ----
+
+    /// The bytes of a string.
+    #[inline(always)]
+    pub fn bytes(&self, text: Str) -> &[u8] {
+        self.strs[text].body.as_slice()
+    }
+
+    /// Whether two strings have the same bytes.
+    #[inline(always)]
+    pub fn same_bytes(&self, a: Str, b: Str) -> bool {
+        if a == b {
+            return true;
+        }
+        let (a, b) = (&self.strs[a], &self.strs[b]);
+        // There is one interned string of any bytes.
+        if a.interned && b.interned {
+            return false;
+        }
+        a.body.as_slice() == b.body.as_slice()
+    }
+
+    /// The bytes of a string as text for messages: bytes above 127 become replacement characters.
+    pub fn text(&self, text: Str) -> String {
+        String::from_utf8_lossy(self.bytes(text)).into_owned()
+    }
+
+    /// A string with a copy of the bytes: owned.
+    #[inline]
+    pub fn new_str(&mut self, bytes: &[u8]) -> Value {
+        if bytes.len() == 1 {
+            return self.byte(bytes[0]);
+        }
+        self.add_str(Bytes::copy(bytes))
+    }
+
+    /// A string that takes a buffer over: owned.
+    pub fn new_str_from(&mut self, bytes: Vec<u8>) -> Value {
+        if bytes.len() == 1 {
+            return self.byte(bytes[0]);
+        }
+        self.add_str(Bytes::take(bytes))
+    }
+
+    /// A part of a string: owned.
+    #[inline]
+    pub fn new_substr(&mut self, text: Str, lower: usize, upper: usize) -> Value {
+        let part = &self.bytes(text)[lower..upper];
+        if let [byte] = *part {
+            return self.byte(byte);
+        }
+        let body = Bytes::copy(part);
+        self.add_str(body)
+    }
+
+    /// The string of one byte: owned.
+    #[inline(always)]
+    pub fn byte(&mut self, byte: u8) -> Value {
+        let text = self.one_byte[usize::from(byte)];
+        self.share(Value::Str(text))
+    }
+
+    /// The string of one byte, borrowed.
+    #[inline(always)]
+    pub fn byte_str(&self, byte: u8) -> Str {
+        self.one_byte[usize::from(byte)]
+    }
+
+    #[inline]
+    fn add_str(&mut self, body: Bytes) -> Value {
+        self.used += body.outside();
+        let data = StrData { body, hash: std::cell::Cell::new(0), interned: false };
+        Value::Str(Str(new_slot!(self, Str, strs, data)))
+    }
+
+    /// The one string of these bytes in the intern table, borrowed (it lives as long as the heap).
+    /// Names of attributes and variables are interned, so that handles can be compared.
+    pub fn intern(&mut self, bytes: &[u8]) -> Str {
+        let hash = self.hash_bytes(bytes);
+        if let Some(position) = self.intern.find_bytes(self, bytes) {
+            if let Value::Str(text) = self.intern.slots()[position].key {
+                return text;
+            }
+        }
+        let value = self.add_str(Bytes::copy(bytes));
+        let Value::Str(text) = value else { return Str(0) };
+        self.strs[text].interned = true;
+        self.hash_str(text);
+        self.intern.insert_new(hash, value, ());
+        text
+    }
+
+    /// The interned string equal to `text`, borrowed.
+    pub fn intern_str(&mut self, text: Str) -> Str {
+        if self.strs[text].interned {
+            return text;
+        }
+        let bytes = self.bytes(text).to_vec();
+        self.intern(&bytes)
+    }
+
+    /// The interned string of these bytes if there is one.
+    pub fn find_interned(&self, bytes: &[u8]) -> Option<Str> {
+        let position = self.intern.find_bytes(self, bytes)?;
+        match self.intern.slots()[position].key {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// `left + right`. Takes `left` over and appends in place if nobody else
+    /// holds it, which makes `s += c` linear; borrows `right`.
+    pub fn concat_str(&mut self, left: Str, right: Str) -> Outcome<Value> {
+        let (a, b) = (self.bytes(left).len(), self.bytes(right).len());
+        if let Err(raised) = self.make_room(a + b) {
+            self.release(Value::Str(left));
+            return Err(raised);
+        }
+        let (at, other) = (left.index(), right.index());
+        if self.counts[Kind::Str as usize][at] == 1 && at != other && a + b > 1 && !self.strs[left].interned {
+            let before = self.strs[left].body.outside();
+            if let Ok([target, source]) = self.strs.slots.get_disjoint_mut([at, other]) {
+                target.body.push(source.body.as_slice());
+                target.hash.set(0);
+                let after = target.body.outside();
+                self.used = self.used + after - before;
+                return Ok(Value::Str(left));
+            }
+        }
+        let mut body = Bytes::EMPTY;
+        if a + b > bytes::INLINE {
+            let mut whole = Vec::with_capacity(a + b);
+            whole.extend_from_slice(self.bytes(left));
+            whole.extend_from_slice(self.bytes(right));
+            body = Bytes::Heap(whole);
+        } else {
+            body.push(self.bytes(left));
+            body.push(self.bytes(right));
+        }
+        self.release(Value::Str(left));
+        if a + b == 1 {
+            let byte = body.as_slice()[0];
+            return Ok(self.byte(byte));
+        }
+        Ok(self.add_str(body))
+    }
+
+    // ---- numbers ----
+
+    /// A `long`, whatever its size: owned.
+    pub fn new_long(&mut self, value: IBig) -> Value {
+        self.used += long_bytes(&value);
+        Value::Long(Long(new_slot!(self, Long, longs, LongData { value })))
+    }
+
+    /// An `int` if it fits, else a `long`: owned. (What `int()` gives; sums of
+    /// longs stay long, see [`Heap::new_long`].)
+    pub fn new_integer(&mut self, value: IBig) -> Value {
+        match i64::try_from(&value) {
+            Ok(small) => Value::Int(small),
+            Err(_) => self.new_long(value),
+        }
+    }
+
+    /// A `complex`: owned.
+    pub fn new_complex(&mut self, real: f64, imag: f64) -> Value {
+        Value::Complex(Complex(new_slot!(self, Complex, complexes, ComplexData { real, imag })))
+    }
+
+    // ---- sequences ----
+
+    /// A list: owned. Takes the items over.
+    pub fn new_list(&mut self, items: Vec<Value>) -> Value {
+        let charged = items.capacity() * 16;
+        self.used += charged;
+        Value::List(List(new_slot!(self, List, lists, ListData { items, charged })))
+    }
+
+    /// The items of a list.
+    #[inline(always)]
+    pub fn list(&self, list: List) -> &[Value] {
+        &self.lists[list].items
+    }
+
+    /// Makes room for `extra` more items of a list.
+    #[inline]
+    pub fn reserve_list(&mut self, list: List, extra: usize) -> Outcome<()> {
+        let items = &self.lists[list].items;
+        if items.capacity() - items.len() < extra {
+            self.grow_list(list, extra)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_list(&mut self, list: List, extra: usize) -> Outcome<()> {
+        let items = &self.lists[list].items;
+        let wanted = items.len() + extra.max(items.len() / 2).max(4);
+        self.make_room((wanted - items.len()).saturating_mul(16))?;
+        let items = &mut self.lists[list].items;
+        items.reserve_exact(wanted - items.len());
+        self.recharge_list(list);
+        Ok(())
+    }
+
+    /// Brings the books up to date after the buffer of a list has been changed directly.
+    pub fn recharge_list(&mut self, list: List) {
+        let data = &mut self.lists[list];
+        let now = data.items.capacity() * 16;
+        self.used = (self.used + now).saturating_sub(data.charged);
+        data.charged = now;
+    }
+
+    /// Appends to a list. Takes `item` over (released if it raises).
+    #[inline]
+    pub fn list_push(&mut self, list: List, item: Value) -> Outcome<()> {
+        if let Err(raised) = self.reserve_list(list, 1) {
+            self.release(item);
+            return Err(raised);
+        }
+        self.lists[list].items.push(item);
+        Ok(())
+    }
+
+    /// A tuple: owned. Takes the items over.
+    #[inline]
+    pub fn new_tuple(&mut self, items: &[Value]) -> Value {
+        let items = match *items {
+            [] => {
+                let empty = self.empty_tuple;
+                return self.share(empty);
+            }
+            [a] => TupleItems::Inline(1, [a, Value::Unset, Value::Unset]),
+            [a, b] => TupleItems::Inline(2, [a, b, Value::Unset]),
+            [a, b, c] => TupleItems::Inline(3, [a, b, c]),
+            _ => {
+                self.used += items.len() * 16;
+                TupleItems::Heap(items.into())
+            }
+        };
+        Value::Tuple(Tuple(new_slot!(self, Tuple, tuples, TupleData { items })))
+    }
+
+    /// The items of a tuple.
+    #[inline(always)]
+    pub fn tuple(&self, tuple: Tuple) -> &[Value] {
+        self.tuples[tuple].items.as_slice()
+    }
+
+    // ---- dicts and sets ----
+
+    /// An empty dict: owned.
+    pub fn new_dict(&mut self) -> Dict {
+        Dict(new_slot!(self, Dict, dicts, DictData::default()))
+    }
+
+    /// A dict that takes a table over: owned.
+    pub fn new_dict_from(&mut self, table: Table<Value>) -> Dict {
+        let dict = Dict(new_slot!(self, Dict, dicts, DictData { table, charged: 0 }));
+        self.recharge_dict(dict);
+        dict
+    }
+
+    /// Brings the books up to date after the table of a dict has been changed directly.
+    pub fn recharge_dict(&mut self, dict: Dict) {
+        let data = &mut self.dicts[dict];
+        let now = data.table.outside();
+        self.used = (self.used + now).saturating_sub(data.charged);
+        data.charged = now;
+    }
+
+    pub(crate) fn recharge_class(&mut self, class: Class) {
+        let data = &mut self.classes[class];
+        let now = data.attributes.outside();
+        self.used = (self.used + now).saturating_sub(data.charged);
+        data.charged = now;
+    }
+
+    /// The value of a key, borrowed; TypeError for an unhashable key.
+    #[inline]
+    pub fn dict_get(&mut self, dict: Dict, key: Value) -> Outcome<Option<Value>> {
+        let hash = self.hash(key)?;
+        let table = &self.dicts[dict].table;
+        Ok(table.find(self, hash, key).map(|position| table.value(position)))
+    }
+
+    /// The value of a string key, borrowed.
+    pub fn dict_get_bytes(&self, dict: Dict, key: &[u8]) -> Option<Value> {
+        let table = &self.dicts[dict].table;
+        table.find_bytes(self, key).map(|position| table.value(position))
+    }
+
+    /// Sets a key. Borrows `key`; takes `value` over (released if it raises).
+    #[inline]
+    pub fn dict_set(&mut self, dict: Dict, key: Value, value: Value) -> Outcome<()> {
+        let hash = match self.hash(key) {
+            Ok(hash) => hash,
+            Err(raised) => {
+                self.release(value);
+                return Err(raised);
+            }
+        };
+        let table = &self.dicts[dict].table;
+        match table.find(self, hash, key) {
+            Some(position) => {
+                let old = self.dicts[dict].table.set_value(position, value);
+                self.release(old);
+            }
+            None => {
+                let growth = table.growth();
+                if let Err(raised) = self.make_room(growth) {
+                    self.release(value);
+                    return Err(raised);
+                }
+                self.retain(key);
+                self.dicts[dict].table.insert_new(hash, key, value);
+                if growth != 0 {
+                    self.recharge_dict(dict);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a key and gives its value: owned; `None` if it is absent.
+    pub fn dict_remove(&mut self, dict: Dict, key: Value) -> Outcome<Option<Value>> {
+        let hash = self.hash(key)?;
+        let table = &self.dicts[dict].table;
+        let Some(position) = table.find(self, hash, key) else { return Ok(None) };
+        let (key, value) = self.dicts[dict].table.remove(position);
+        self.release(key);
+        Ok(Some(value))
+    }
+
+    /// Empties a dict.
+    pub fn dict_clear(&mut self, dict: Dict) {
+        let table = std::mem::take(&mut self.dicts[dict].table);
+        self.recharge_dict(dict);
+        self.release_table(table);
+    }
+
+    /// A set or frozenset, empty: owned.
+    pub fn new_set(&mut self, frozen: bool) -> Set {
+        Set(new_slot!(self, Set, sets, SetData { table: Table::new(), frozen, charged: 0 }))
+    }
+
+    /// Brings the books up to date after the table of a set has been changed directly.
+    pub fn recharge_set(&mut self, set: Set) {
+        let data = &mut self.sets[set];
+        let now = data.table.outside();
+        self.used = (self.used + now).saturating_sub(data.charged);
+        data.charged = now;
+    }
+
+    /// Adds an item; whether it was new. Borrows `item`.
+    pub fn set_add(&mut self, set: Set, item: Value) -> Outcome<bool> {
+        let hash = self.hash(item)?;
+        let table = &self.sets[set].table;
+        if table.find(self, hash, item).is_some() {
+            return Ok(false);
+        }
+        let growth = table.growth();
+        self.make_room(growth)?;
+        self.retain(item);
+        self.sets[set].table.insert_new(hash, item, ());
+        if growth != 0 {
+            self.recharge_set(set);
+        }
+        Ok(true)
+    }
+
+    /// Whether a set has an item.
+    pub fn set_contains(&mut self, set: Set, item: Value) -> Outcome<bool> {
+        let hash = self.hash(item)?;
+        Ok(self.sets[set].table.find(self, hash, item).is_some())
+    }
+
+    /// Removes an item; whether it was there.
+    pub fn set_remove(&mut self, set: Set, item: Value) -> Outcome<bool> {
+        let hash = self.hash(item)?;
+        let Some(position) = self.sets[set].table.find(self, hash, item) else { return Ok(false) };
+        let (key, ()) = self.sets[set].table.remove(position);
+        self.release(key);
+        Ok(true)
+    }
+
+    // ---- the rest ----
+
+    /// A slice: owned. Takes the parts over.
+    pub fn new_slice(&mut self, start: Value, stop: Value, step: Value) -> Value {
+        Value::Slice(Slice(new_slot!(self, Slice, slices, SliceData { start, stop, step })))
+    }
+
+    /// An xrange: owned.
+    pub fn new_xrange(&mut self, start: i64, step: i64, length: i64) -> Value {
+        Value::XRange(XRange(new_slot!(self, XRange, xranges, XRangeData { start, step, length })))
+    }
+
+    /// A function: owned. Takes all parts over but borrows `globals`.
+    pub fn new_function(&mut self, data: FunctionData) -> Function {
+        self.used += data.defaults.len() * 16 + data.cells.len() * 4;
+        self.retain(Value::Dict(data.globals));
+        Function(new_slot!(self, Function, functions, data))
+    }
+
+    /// A shared variable: owned. Takes `value` over.
+    pub fn new_cell(&mut self, value: Value) -> Cell {
+        Cell(new_slot!(self, Cell, cells, CellData { value }))
+    }
+
+    /// An instance without attributes: owned. Takes `payload` over, borrows `class`.
+    #[inline]
+    pub fn new_instance(&mut self, class: Class, payload: Value) -> Value {
+        self.retain(Value::Class(class));
+        let shape = self.classes[class].root_shape;
+        let data = InstanceData {
+            class,
+            shape,
+            payload,
+            inline: [Value::Unset; INLINE_SLOTS],
+            more: Vec::new(),
+            finalized: false,
+        };
+        Value::Instance(Instance(new_slot!(self, Instance, instances, data)))
+    }
+
+    /// What an instance of a subclass of `list`, `dict`, `int` … wraps, borrowed;
+    /// `None` for ordinary instances and exceptions.
+    pub fn plain_payload(&self, instance: Instance) -> Option<Value> {
+        let data = &self.instances[instance];
+        match data.payload {
+            Value::Unset => None,
+            payload => match self.classes[data.class].layout {
+                Builtin::BaseException => None,
+                _ => Some(payload),
+            },
+        }
+    }
+
+    /// An attribute in the instance itself, borrowed; `name` is interned.
+    pub fn instance_attribute(&self, instance: Instance, name: Str) -> Option<Value> {
+        let data = &self.instances[instance];
+        self.shapes.slot(data.shape, name).map(|slot| data.slot(slot))
+    }
+
+    /// Sets an attribute in the instance itself; `name` is interned. Takes `value` over.
+    pub fn set_instance_attribute(&mut self, instance: Instance, name: Str, value: Value) {
+        let shape = self.instances[instance].shape;
+        match self.shapes.slot(shape, name) {
+            Some(slot) => {
+                let old = std::mem::replace(self.instances[instance].slot_mut(slot), value);
+                self.release(old);
+            }
+            None => {
+                let next = self.shapes.with(shape, name);
+                self.add_slot(instance, next, value);
+            }
+        }
+    }
+
+    /// Adds one slot: moves the instance to a shape with one attribute more. Takes `value` over.
+    #[inline]
+    pub(crate) fn add_slot(&mut self, instance: Instance, next: Shape, value: Value) {
+        let slot = self.shapes.count(next) - 1;
+        let data = &mut self.instances[instance];
+        data.shape = next;
+        if slot < INLINE_SLOTS {
+            data.inline[slot] = value;
+        } else {
+            let before = data.more.capacity();
+            if before == data.more.len() {
+                data.more.reserve_exact(4.max(before / 2));
+            }
+            data.more.push(value);
+            self.used += (data.more.capacity() - before) * 16;
+        }
+    }
+
+    /// Removes an attribute from the instance; false if it has none of that name.
+    pub fn delete_instance_attribute(&mut self, instance: Instance, name: Str) -> bool {
+        let shape = self.instances[instance].shape;
+        let Some(gone) = self.shapes.slot(shape, name) else { return false };
+        let names = self.shapes.names(shape);
+        let class = self.instances[instance].class;
+        let mut next = self.classes[class].root_shape;
+        for other in names.iter().filter(|other| **other != name) {
+            next = self.shapes.with(next, *other);
+        }
+        let data = &mut self.instances[instance];
+        let old = *data.slot_mut(gone);
+        for slot in gone + 1..names.len() {
+            let value = data.slot(slot);
+            *data.slot_mut(slot - 1) = value;
+        }
+        if names.len() > INLINE_SLOTS {
+            data.more.pop();
+        }
+        data.shape = next;
+        self.release(old);
+        true
+    }
+
+    /// A method: owned. Takes `function` and `object` over, borrows `class`.
+    pub fn new_method(&mut self, function: Value, object: Value, class: Class) -> Value {
+        self.retain(Value::Class(class));
+        Value::Method(Method(new_slot!(self, Method, methods, MethodData { function, object, class })))
+    }
+
+    /// A built-in method bound to an object: owned. Takes `object` over.
+    pub fn new_bound_native(&mut self, native: NativeId, object: Value) -> Value {
+        let data = BoundNativeData { native, object };
+        Value::BoundNative(BoundNative(new_slot!(self, BoundNative, bound_natives, data)))
+    }
+
+    /// An iterator: owned. Takes `source` over.
+    pub fn new_iter(&mut self, source: Value, mode: IterMode) -> Value {
+        let expected = match source {
+            Value::Dict(dict) => self.dicts[dict].table.len(),
+            Value::Set(set) => self.sets[set].table.len(),
+            _ => 0,
+        };
+        Value::Iter(Iter(new_slot!(
+            self,
+            Iter,
+            iters,
+            IterData { source, position: 0, expected, mode, view: false }
+        )))
+    }
+
+    /// Lets go of instances whose `__del__` has returned: one that it made reachable again
+    /// lives on and has its `__del__` called again when it dies again, as in 2.7.
+    pub fn settle_finalized(&mut self, thread: u64, depth: usize) {
+        let done = |entry: &mut (Value, u64, usize)| entry.1 == thread && entry.2 >= depth;
+        let settled: Vec<_> = self.finalized.extract_if(.., done).collect();
+        for (object, ..) in settled {
+            if let Value::Instance(instance) = object {
+                let at = instance.0 as usize;
+                if self.counts[Kind::Instance as usize].get(at).is_some_and(|count| *count > 1) {
+                    self.instances[instance].finalized = false;
+                }
+            }
+            self.release(object);
+        }
+    }
+
+    /// A view of a dict: owned. Takes `source` over.
+    pub fn new_view(&mut self, source: Value, mode: IterMode) -> Value {
+        let view = self.new_iter(source, mode);
+        if let Value::Iter(iter) = view {
+            self.iters[iter].view = true;
+        }
+        view
+    }
+
+    /// The dict behind a view, and what the view shows of it; `None` for any other value.
+    pub fn view_of(&self, value: Value) -> Option<(Dict, IterMode)> {
+        let Value::Iter(iter) = value else { return None };
+        match self.iters[iter] {
+            IterData { source: Value::Dict(dict), view: true, mode, .. } => Some((dict, mode)),
+            _ => None,
+        }
+    }
+
+    /// An API object: owned. Takes `label` over, borrows `class` (a built-in one).
+    pub fn new_api(&mut self, class: Class, id: u64, label: Str) -> Value {
+        Value::Api(Api(new_slot!(self, Api, apis, ApiData { class, id, label, attributes: None })))
+    }
+
+    /// A SafeDict on a dict: owned. Takes `dict` over.
+    pub fn new_safe_dict(&mut self, dict: Dict) -> Value {
+        Value::SafeDict(SafeDict(new_slot!(self, SafeDict, safe_dicts, SafeDictData { dict })))
+    }
+
+    pub(super) fn allocate_class(&mut self, data: ClassData) -> u64 {
+        new_slot!(self, Class, classes, data)
+    }
+}
