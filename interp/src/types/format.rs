@@ -237,19 +237,20 @@ impl Machine {
         let parsed = format_spec::parse(spec);
         let spec = lift(vm, parsed)?;
         let plain = unwrap(&vm.heap, item);
+        let name = super::support::type_name(&vm.heap, item);
         let text = match (plain, number(&vm.heap, plain)) {
             (Value::Str(text), _) => {
                 with_room(vm, |heap, limit| format_spec::format_text(heap.bytes(text), &spec, limit))?
             }
             (_, Some(Number::Int(small))) => {
                 let number = IBig::from(small);
-                with_room(vm, |_, limit| format_spec::format_integer(&number, &spec, false, None, limit))?
+                with_room(vm, |_, limit| format_spec::format_integer(&number, &spec, &name, None, limit))?
             }
             (_, Some(Number::Long(long))) => with_room(vm, |heap, limit| {
-                format_spec::format_integer(&heap.longs[long].value, &spec, true, None, limit)
+                format_spec::format_integer(&heap.longs[long].value, &spec, &name, None, limit)
             })?,
             (_, Some(Number::Float(float))) => {
-                with_room(vm, |_, limit| format_spec::format_float(float, &spec, "float", limit))?
+                with_room(vm, |_, limit| format_spec::format_float(float, &spec, &name, limit))?
             }
             (_, Some(Number::Complex(c))) => {
                 with_room(vm, |_, limit| format_spec::format_complex(c.real, c.imag, &spec, limit))?

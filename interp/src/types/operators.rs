@@ -10,6 +10,9 @@ use crate::vm::Vm;
 use dashu_int::IBig;
 use BinaryOperator as Op;
 
+/// Quotient and remainder.
+type Divided = Result<(IBig, IBig), Fault>;
+
 /// Cost in nanoseconds above which arithmetic on longs is done in steps.
 const LONG_STEP: u64 = 1_500_000;
 
@@ -465,8 +468,7 @@ fn long_operator(vm: &mut Vm, operator: Op, left: Value, right: Value) -> Native
             let cost = long::div_cost(size_a, size_b);
             if cost > LONG_STEP {
                 let (a, b) = (a.clone(), b.clone());
-                let then: fn(&mut Vm, Result<(IBig, IBig), Fault>) -> NativeReturn = if operator == Op::Modulo
-                {
+                let then: fn(&mut Vm, Divided) -> NativeReturn = if operator == Op::Modulo {
                     |vm, result| {
                         let (_, remainder) = lift(vm, result)?;
                         long_value(vm, remainder)
@@ -596,7 +598,7 @@ pub fn div_mod(vm: &mut Vm, left: Value, right: Value) -> NativeReturn {
         _ => {
             let (a, b) = (integer(&vm.heap, left), integer(&vm.heap, right));
             let (Some(a), Some(b)) = (a, b) else { return value(Value::None) };
-            fn pair(vm: &mut Vm, result: Result<(IBig, IBig), Fault>) -> NativeReturn {
+            fn pair(vm: &mut Vm, result: Divided) -> NativeReturn {
                 let (quotient, remainder) = lift(vm, result)?;
                 let quotient = vm.heap.new_long(quotient);
                 let remainder = vm.heap.new_long(remainder);

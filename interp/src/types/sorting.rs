@@ -3,7 +3,7 @@
 use super::hook;
 use super::kernel::sort::{sort_now, SortMachine, SortStep};
 use super::lists::{keyword, only_keywords, this};
-use super::support::{fail, integer_argument, release_all, type_name};
+use super::support::{fail, release_all, small_integer_argument, type_name};
 use crate::heap::{Builtin, Heap, List, Outcome, Value};
 use crate::vm::native::{call, pause, value, Args, NativeReturn, Resume};
 use crate::vm::Vm;
@@ -21,7 +21,7 @@ pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (compare, key) = (callable(argument(1, "cmp")), callable(argument(2, "key")));
     let reverse = argument(3, "reverse");
     let reverse = match reverse {
-        Some(given) => integer_argument(vm, given)? != 0,
+        Some(given) => small_integer_argument(vm, given)? != 0,
         None => false,
     };
     let mut items = std::mem::take(&mut vm.heap.lists[list].items);

@@ -4,8 +4,8 @@ use super::kernel::bytes::{self, Align, Ends};
 use super::kernel::{search, split, strrepr};
 use super::stepwise::{self, Wanted};
 use super::support::{
-    as_str, bound_argument, fail, integer_argument, lift, release_all, str_argument, substring, type_name,
-    unwrap, with_room,
+    as_str, bound_argument, fail, integer_argument, lift, release_all, small_integer_argument, str_argument,
+    substring, type_name, unwrap, with_room,
 };
 use crate::heap::{Builtin, Outcome, Str, Value};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
@@ -295,7 +295,7 @@ fn expandtabs(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     let size = match args.get(1) {
         None => 8,
-        Some(size) => integer_argument(vm, size)?,
+        Some(size) => small_integer_argument(vm, size)?,
     };
     let out = with_room(vm, |heap, limit| bytes::expand_tabs(heap.bytes(this), size, limit))?;
     text(vm, out)
@@ -401,7 +401,7 @@ fn splitlines(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     let keep = match args.get(1) {
         None => false,
-        Some(keep) => integer_argument(vm, keep)? != 0,
+        Some(keep) => small_integer_argument(vm, keep)? != 0,
     };
     let ranges = split::split_lines(vm.heap.bytes(this), keep);
     pieces(vm, this, ranges)

@@ -147,6 +147,18 @@ pub fn integer_argument(vm: &mut Vm, value: Value) -> Outcome<i64> {
     }
 }
 
+/// [`integer_argument`] for what is a C `int` in 2.7.
+pub fn small_integer_argument(vm: &mut Vm, value: Value) -> Outcome<i64> {
+    let given = integer_argument(vm, value)?;
+    if given > i64::from(i32::MAX) {
+        return fail(vm, Builtin::OverflowError, "signed integer is greater than maximum");
+    }
+    if given < i64::from(i32::MIN) {
+        return fail(vm, Builtin::OverflowError, "signed integer is less than minimum");
+    }
+    Ok(given)
+}
+
 /// An index: saturates where 2.7's slice arguments do.
 pub fn index_saturating(heap: &Heap, value: Value) -> Option<i64> {
     match number(heap, value)? {

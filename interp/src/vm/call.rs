@@ -38,14 +38,15 @@ impl Vm {
                 }
                 Value::Native(native) => {
                     let row = *self.native(native);
-                    let checked = row.check(&mut self.heap, count, extra.keywords.len());
-                    if let Err(raised) = checked {
-                        return self.refuse(stack, at, count, extra, raised);
-                    }
-                    if row.method {
+                    // As in 2.7 the object is looked at before the number of the other arguments.
+                    if row.method && count > 0 {
                         if let Err(raised) = self.fit_object(stack, at, native) {
                             return self.refuse(stack, at, count, extra, raised);
                         }
+                    }
+                    let checked = row.check(&mut self.heap, count, extra.keywords.len());
+                    if let Err(raised) = checked {
+                        return self.refuse(stack, at, count, extra, raised);
                     }
                     return self.run_native(stack, at, count, extra, row.call);
                 }

@@ -202,15 +202,14 @@ fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> O
     Ok(out)
 }
 
-/// `format(value, spec)` for an integer. `decimal` is the magnitude's decimal text if the caller has it already.
+/// `format(value, spec)` for an integer of the type named. `decimal` is the magnitude's decimal text if the caller has it already.
 pub fn format_integer(
     value: &IBig,
     spec: &Spec,
-    is_long: bool,
+    type_name: &str,
     decimal: Option<&[u8]>,
     limit: usize,
 ) -> Outcome<Vec<u8>> {
-    let type_name = if is_long { "long" } else { "int" };
     let kind = spec.kind.unwrap_or(b'd');
     if matches!(kind, b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'%') {
         return format_float(long::to_f64(value)?, spec, type_name, limit);

@@ -203,11 +203,11 @@ fn format_specifications() {
             ),
             1 => (
                 integer.to_string(),
-                parsed.and_then(|spec| format_spec::format_integer(&integer, &spec, false, None, 1 << 20)),
+                parsed.and_then(|spec| format_spec::format_integer(&integer, &spec, "int", None, 1 << 20)),
             ),
             2 => (
                 format!("{integer}L"),
-                parsed.and_then(|spec| format_spec::format_integer(&integer, &spec, true, None, 1 << 20)),
+                parsed.and_then(|spec| format_spec::format_integer(&integer, &spec, "long", None, 1 << 20)),
             ),
             3 => (
                 format!("complex({}, 1.5)", literal(value)),
