@@ -86,15 +86,10 @@ fn sort_asks_what_the_original_asks() {
                 (0..size).map(|at| dice.below(spread) + if at > half { at as u64 } else { 0 }).collect();
             let mut machine = SortMachine::new(size);
             let (mut answer, mut sum) = (None, 0u64);
-            loop {
-                match machine.advance(answer) {
-                    SortStep::Compare(a, b) => {
-                        let (a, b) = (values[a as usize], values[b as usize]);
-                        sum = (sum * 31 + a * 7 + b) % 1_000_003;
-                        answer = Some(a < b);
-                    }
-                    SortStep::Done(_) => break,
-                }
+            while let SortStep::Compare(a, b) = machine.advance(answer) {
+                let (a, b) = (values[a as usize], values[b as usize]);
+                sum = (sum * 31 + a * 7 + b) % 1_000_003;
+                answer = Some(a < b);
             }
             lines.push(format!("trace({values:?})"));
             ours.push(sum.to_string());

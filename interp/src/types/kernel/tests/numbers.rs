@@ -157,7 +157,7 @@ fn percent_of_numbers() {
                         None,
                         Some(IBig::from(small)),
                     );
-                    let large = IBig::from(dice.next() as i64) * IBig::from(dice.next())
+                    let large = (IBig::from(dice.next() as i64) * IBig::from(dice.next()))
                         >> (dice.below(128) as usize);
                     ask(
                         format!("%{flag}{width}{precision}{conversion}"),
