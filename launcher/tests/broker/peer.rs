@@ -37,8 +37,10 @@ pub fn wide(ports: &[u16]) -> String {
     text
 }
 
+/// Whether this is root of the host; of a namespace of its own it is not.
 pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    let mapped = crate::apart::MAPPED.load(std::sync::atomic::Ordering::Relaxed);
+    nix::unistd::geteuid().is_root() && !mapped
 }
 
 pub struct Peer {
@@ -61,8 +63,7 @@ impl Peer {
         // As the launcher runs it: every layer that holds a broker.
         let enforced = [Layer::Landlock, Layer::Seccomp, Layer::Mdwe].into_iter().collect();
         let own = 2_000_000_000 + (1 << 23) + std::process::id();
-        let mapped = crate::apart::MAPPED.load(std::sync::atomic::Ordering::Relaxed);
-        let ids = (is_root() && !mapped).then_some(Ids { uid: own, gid: own });
+        let ids = is_root().then_some(Ids { uid: own, gid: own });
         let settings = Settings { policy, restrictions: true, addresses, ids, enforced };
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
