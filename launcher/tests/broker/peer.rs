@@ -115,7 +115,12 @@ impl Peer {
         let mut slices = [IoSliceMut::new(&mut bytes)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let channel = self.channel().as_raw_fd();
-        let message = recvmsg::<()>(channel, &mut slices, Some(&mut space), flags).expect("received");
+        let message = match recvmsg::<()>(channel, &mut slices, Some(&mut space), flags) {
+            Ok(message) => message,
+            // It ended with requests unread.
+            Err(nix::errno::Errno::ECONNRESET) => return None,
+            Err(errno) => panic!("receiving: {errno}"),
+        };
         let count = message.bytes;
         let mut passed = Vec::new();
         for control in message.cmsgs().expect("whole control data") {
