@@ -83,7 +83,7 @@ fn of_pattern(row: &str) -> Option<Production> {
             )
         }
         ["operator", sign, left, right]
-            if !matches!(*sign, "%" | "in" | "not" | "[]" | "[:]" | "[::]") || *right != "int" =>
+            if !matches!(*sign, "in" | "not" | "[]" | "[:]" | "[::]") || *right != "int" =>
         {
             let (a, b) = (Kind::of_row(left)?, Kind::of_row(right)?);
             let comparison = matches!(*sign, "<" | "<=" | ">" | ">=" | "==" | "!=");
