@@ -107,6 +107,12 @@ impl Heap {
         self.intern(&bytes)
     }
 
+    /// The interned string equal to `text` if there is one, else `text` itself: for
+    /// keys a program makes up, which must not stay in the intern table for ever. Borrowed.
+    pub fn known_name(&self, text: Str) -> Str {
+        self.find_interned(self.bytes(text)).unwrap_or(text)
+    }
+
     /// The interned string of these bytes if there is one.
     pub fn find_interned(&self, bytes: &[u8]) -> Option<Str> {
         let position = self.intern.find_bytes(self, bytes)?;

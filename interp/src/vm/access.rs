@@ -201,9 +201,9 @@ impl Vm {
             (Value::Dict(dict), _) => self.heap.dict_set(dict, index, value),
             (Value::SafeDict(_), _) => match self.checked_dict(container, index) {
                 Ok(dict) => {
-                    // Names of a namespace are interned.
+                    // The names that code uses are interned: then a global is found at once.
                     let key = match index {
-                        Value::Str(text) => Value::Str(self.heap.intern_str(text)),
+                        Value::Str(text) => Value::Str(self.heap.known_name(text)),
                         other => other,
                     };
                     self.heap.dict_set(dict, key, value)

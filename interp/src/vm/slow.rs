@@ -526,6 +526,7 @@ impl Vm {
                 let entry = self.heap.dicts[dict].table.slots()[index];
                 let key = match entry.key {
                     Value::Unset => continue,
+                    // Owned by the intern table, so that it outlives the dict.
                     Value::Str(key) => self.heap.intern_str(key),
                     _ => {
                         let callee = self.callee_name(stack[at]);

@@ -313,3 +313,9 @@ fn a_busy_thread_does_not_starve_another() {
     assert_eq!(run.text(), "both\n");
     run.check();
 }
+
+#[test]
+fn keywords_of_a_spread_dict_outlive_it() {
+    let program = "def f(**k): return len(k), k.keys()[0]\nt = 0\nfor i in range(200):\n  n, key = f(**{'key' + str(i): 1})\n  t += n\nprint t, key";
+    prints(program, "200 key199\n");
+}

@@ -179,6 +179,7 @@ impl Vm {
                     self.threads.all.insert(id, thread);
                     if self.heap.wants_collection() {
                         self.heap.collect();
+                        self.drop_unused_code();
                     }
                 }
                 Stop::Blocked => {
