@@ -16,6 +16,7 @@ pub const ALL: &[Named] = &[
     Named { name: "functions-in-results", explains: addresses },
     Named { name: "length-of-a-result", explains: memory },
     Named { name: "last-digit-of-a-power", explains: last_digit },
+    Named { name: "words-of-the-recursion-limit", explains: recursion },
 ];
 
 /// The first difference that explains the outputs.
@@ -65,4 +66,17 @@ fn last_digit(text: &str, python: &str, ours: &str) -> bool {
         && python.is_char_boundary(same_start)
         && ours.is_char_boundary(same_start)
         && tail(python) == tail(ours)
+}
+
+/// The same but for what CPython adds to `maximum recursion depth exceeded`.
+fn recursion(_: &str, python: &str, ours: &str) -> bool {
+    const WORDS: &str = "maximum recursion depth exceeded";
+    let plain = |text: &str| {
+        let mut shown = text.to_string();
+        for more in [" while calling a Python object", " in cmp", " while getting the repr of a list"] {
+            shown = shown.replace(&format!("{WORDS}{more}"), WORDS);
+        }
+        shown
+    };
+    python.contains(WORDS) && plain(python) == plain(ours)
 }
