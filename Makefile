@@ -19,7 +19,7 @@ demo: build ## run the tutorial's first program, confined (DEMO_WITHOUT=LAYER wa
 	@REPY_BIN_DIR=$(BIN) sh integration/demo.sh
 
 test: build ## run every test (some need root, and are counted as skipped without)
-	REPY_BIN_DIR=$(CURDIR)/$(BIN) cargo test --locked --workspace
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) cargo test --locked --workspace --no-fail-fast
 
 lint: require ## compiler and clippy warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
