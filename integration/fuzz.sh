@@ -28,9 +28,14 @@ seed source ../../examples/*.repy ../tests/hostile/*.repy
 mkdir -p corpus/frames
 for target in policy source frames ${FUZZ_MORE:-}; do
   echo "== $target for $seconds s"
+  log=$(mktemp)
+  status=0
   RUSTFLAGS="-C target-feature=-crt-static" cargo fuzz run --target "$host" "$target" -- \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 2>&1 |
-    grep -E "^stat::|^==|ERROR|panicked|artifact|SUMMARY|error" || true
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1 || status=$?
+  # A build that failed prints no statistics: then all of it is shown.
+  grep -E "^stat::|ERROR|panicked|artifact|SUMMARY" "$log" || cat "$log"
+  rm -f "$log"
+  [ "$status" -eq 0 ] || { echo "fuzz.sh: $target ended with status $status" >&2; exit 1; }
   if ls "artifacts/$target"/* >/dev/null 2>&1; then
     echo "fuzz.sh: $target found something: integration/fuzz/artifacts/$target" >&2
     exit 1
