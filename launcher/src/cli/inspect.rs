@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::arguments::{layers, DoctorLine, ExplainLine, MAX_ACCEPTED};
 use super::failure::Failure;
 use super::input;
 use crate::cgroup::{self, Site};
@@ -17,18 +18,21 @@ use crate::verdict::Ending;
 use policies::Policy;
 
 /// Explains a policy on this host, or answers one question about it.
-pub fn explain(policy: &Path, question: Option<&str>, vessel: &Path, without: Layers, json: bool) -> u8 {
-    finish(try_explain(policy, question, vessel, without, json))
+pub fn explain(line: &ExplainLine) -> u8 {
+    finish(try_explain(line))
 }
 
-/// Examines the host for runs in `vessel`; the exit status is 0 if a run would
+/// Examines the host for runs in a vessel; the exit status is 0 if a run would
 /// start with every layer, else 4.
-pub fn doctor(vessel: &Path, json: bool) -> u8 {
-    finish(examine(vessel, json))
+pub fn doctor(line: &DoctorLine) -> u8 {
+    if line.sweep {
+        return sweep();
+    }
+    finish(examine(&line.vessel, line.json))
 }
 
 /// Removes control groups that launchers left which were killed.
-pub fn sweep() -> u8 {
+fn sweep() -> u8 {
     match Site::find() {
         Ok(site) => {
             let removed = cgroup::sweep(&site);
@@ -61,7 +65,7 @@ fn request(policy: &Policy, vessel: &Path, without: Layers) -> Request {
         arguments: Vec::new(),
         reserved: Vec::new(),
         waived: without,
-        max_accepted: super::arguments::MAX_ACCEPTED,
+        max_accepted: MAX_ACCEPTED,
         start_block: Vec::new(),
     }
 }
@@ -84,20 +88,14 @@ fn plan_here(mut request: Request) -> Result<(Plan, Vec<String>), Failure> {
     }
 }
 
-fn try_explain(
-    path: &Path,
-    question: Option<&str>,
-    vessel: &Path,
-    without: Layers,
-    json: bool,
-) -> Result<Ending, Failure> {
-    let policy = input::policy(path, false)?.parsed.policy;
-    let (plan, missing) = plan_here(request(&policy, vessel, without))?;
-    match question {
+fn try_explain(line: &ExplainLine) -> Result<Ending, Failure> {
+    let policy = input::policy(&line.policy, false)?.parsed.policy;
+    let (plan, missing) = plan_here(request(&policy, &line.vessel, layers(&line.without)))?;
+    match &line.question {
         Some(question) => {
             let answer =
                 explain::answer(&policy, &plan, question).map_err(|e| Failure::input(e.to_string()))?;
-            if json {
+            if line.json {
                 // Texts, numbers and lists: nothing that JSON cannot hold.
                 println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
             } else {
@@ -106,7 +104,7 @@ fn try_explain(
         }
         None => {
             let rows = explain::rows(&policy, &plan);
-            if json {
+            if line.json {
                 println!("{:#}", explain::table_json(&rows, &plan));
             } else {
                 print!("{}", explain::table(&rows, &plan));

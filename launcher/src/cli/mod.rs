@@ -63,16 +63,13 @@ pub fn main(words: Vec<OsString>) -> u8 {
 
 fn do_other(other: &Other) -> u8 {
     match other {
-        Other::Check { files } => check::check(files),
-        Other::Explain { policy, question, vessel, without, json } => {
-            inspect::explain(policy, question.as_deref(), vessel, arguments::layers(without), *json)
-        }
+        Other::Check(line) => check::check(&line.files),
+        Other::Explain(line) => inspect::explain(line),
+        Other::Doctor(line) => inspect::doctor(line),
         Other::Manual => {
             print!("{}", manual::page());
             Ending::Done.code()
         }
-        Other::Doctor { sweep: true, .. } => inspect::sweep(),
-        Other::Doctor { vessel, json, .. } => inspect::doctor(vessel, *json),
     }
 }
 

@@ -1,0 +1,178 @@
+//! The command line.
+//!
+//! Options come before the program; the first word that is no option is the
+//! program, and every word after it is the program's own, even one that looks
+//! like an option. Under the name `repy` the restrictions file is the first
+//! word, the program the second, as the original wants it.
+
+mod check;
+mod doctor;
+mod explain;
+mod run;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::plan::layer::{Layer, Layers};
+pub use check::CheckLine;
+pub use doctor::DoctorLine;
+pub use explain::ExplainLine;
+use run::RunLine;
+pub use run::{Options, MAX_ACCEPTED};
+
+/// Runs a Repy program under a restrictions file, confined by the kernel.
+#[derive(Debug, Parser)]
+#[command(
+    name = "repy-launch",
+    version,
+    override_usage = "repy-launch --policy FILE [OPTIONS] PROGRAM [ARGUMENT]...\n       repy-launch COMMAND ...",
+    after_help = "Exit status: 0 end, 1 uncaught exception, 2 bad input, 3 program refused, 4 no sandbox, 5 memory limit,\n\
+                  6 disk limit, 7 another hard limit, 44 stop file, 70 internal error, 71 forbidden system call,\n\
+                  130/143 stopped by a signal. Words after PROGRAM belong to the program.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    subcommand_help_heading = "Other commands",
+    subcommand_value_name = "COMMAND"
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Other>,
+    #[command(flatten)]
+    run: RunLine,
+}
+
+/// Commands other than running a program. Each has its file, with its words and
+/// their help; the help of the command is the comment of its type.
+#[allow(missing_docs)] // a comment here would stand before that of the type
+#[derive(Clone, Debug, Subcommand)]
+pub enum Other {
+    Check(CheckLine),
+    Explain(ExplainLine),
+    Doctor(DoctorLine),
+    /// Print the manual page
+    #[command(hide = true)]
+    Manual,
+}
+
+/// The layers of these names; clap has checked that there are no others.
+pub fn layers(names: &[String]) -> Layers {
+    names.iter().filter_map(|name| Layer::from_name(name)).collect()
+}
+
+/// What the operator asked for.
+#[derive(Debug)]
+pub enum Asked {
+    /// Run a program.
+    Run(Box<Options>),
+    /// Something else.
+    Other(Other),
+}
+
+/// Understands a command line (the first word is the name of the binary).
+///
+/// # Errors
+/// What clap says: the message, and whether it is an error at all (`--help`).
+pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
+    let original = words.first().is_some_and(|name| is_original(name));
+    let command = if original { original_command() } else { Line::command() };
+    let mut words = words.into_iter();
+    let mut head: Vec<OsString> = words.next().into_iter().collect();
+    let rest: Vec<OsString> = words.collect();
+    let first = program_at(&command, &rest);
+    if !original && first == 0 && rest.first().is_some_and(|word| is_subcommand(&command, word)) {
+        head.extend(rest);
+        let line = Line::from_arg_matches(&command.try_get_matches_from(head)?)?;
+        return match line.command {
+            Some(other) => Ok(Asked::Other(other)),
+            None => Err(Line::command().error(clap::error::ErrorKind::MissingSubcommand, "no command")),
+        };
+    }
+    let (options, own) = rest.split_at(first);
+    head.extend_from_slice(options);
+    let mut own = own.iter().skip(usize::from(own.first().is_some_and(|word| word == "--")));
+    if original {
+        head.extend(own.next().map(|policy| joined("--policy=", policy)));
+    }
+    // A program whose name begins with a dash stays a name.
+    if let Some(program) = own.next() {
+        head.extend(["--".into(), program.clone()]);
+    }
+    let matches = command.try_get_matches_from(head)?;
+    let line = Line::from_arg_matches(&matches)?.run;
+    let arguments = own.cloned().collect();
+    match Options::of(line, &matches, arguments) {
+        Some(options) => Ok(Asked::Run(Box::new(options))),
+        // Both are required: not reached.
+        None => Err(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, "no program")),
+    }
+}
+
+/// The command line of the manual page and the completions.
+pub fn command() -> clap::Command {
+    Line::command()
+}
+
+/// Whether the binary is called by the original's name.
+fn is_original(name: &OsStr) -> bool {
+    matches!(Path::new(name).file_name().and_then(OsStr::to_str), Some("repy" | "repy.py"))
+}
+
+/// The original's order of words; it also takes shortened option names.
+fn original_command() -> clap::Command {
+    Line::command()
+        .name("repy")
+        .override_usage("repy [OPTIONS] RESTRICTIONS PROGRAM [ARGUMENT]...")
+        .infer_long_args(true)
+        .mut_arg("policy", |policy| policy.hide(true))
+}
+
+fn is_subcommand(command: &clap::Command, word: &OsStr) -> bool {
+    word.to_str().is_some_and(|word| command.find_subcommand(word).is_some())
+}
+
+/// Index of the first word that is no option and no option's value; it may be
+/// the `--` that ends the options.
+fn program_at(command: &clap::Command, words: &[OsString]) -> usize {
+    let mut at = 0;
+    while at < words.len() {
+        let word = words[at].as_encoded_bytes();
+        if !word.starts_with(b"-") || word == b"-" || word == b"--" {
+            return at;
+        }
+        let takes_next = word.starts_with(b"--") && !word.contains(&b'=') && takes_value(command, &word[2..]);
+        at += if takes_next { 2 } else { 1 };
+    }
+    // An option at the end may lack its value.
+    words.len()
+}
+
+fn takes_value(command: &clap::Command, name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else { return false };
+    let takes = |argument: &clap::Arg| argument.get_action().takes_values();
+    let named = |exact: bool| {
+        command.get_arguments().filter(move |argument| {
+            argument.get_long().is_some_and(|long| if exact { long == name } else { long.starts_with(name) })
+        })
+    };
+    if let Some(argument) = named(true).next() {
+        return takes(argument);
+    }
+    let mut shortened = named(false);
+    // Where shortened names are not taken, clap refuses the line later anyway.
+    match (shortened.next(), shortened.next()) {
+        (Some(only), None) => takes(only),
+        _ => false,
+    }
+}
+
+fn joined(option: &str, value: &OsStr) -> OsString {
+    let mut word = OsString::from(option);
+    word.push(value);
+    word
+}
+
+#[cfg(test)]
+mod tests;
