@@ -18,8 +18,8 @@ build: require ## build both binaries (static, optimised) below target/
 demo: build ## run the tutorial's first program, confined (DEMO_WITHOUT=LAYER waives a layer by name)
 	@REPY_BIN_DIR=$(BIN) sh integration/demo.sh
 
-test: build ## run every test (some need root, and are counted as skipped without)
-	REPY_BIN_DIR=$(CURDIR)/$(BIN) cargo test --locked --workspace --no-fail-fast
+test: build ## run every test, with a time limit for each suite and a second run of those that failed
+	@REPY_BIN_DIR=$(CURDIR)/$(BIN) bash integration/test.sh
 
 lint: require ## compiler and clippy warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
