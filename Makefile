@@ -4,10 +4,10 @@ TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^
 BIN := target/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: help require build demo test lint fmt bench bench-check fuzz vmtest dist ci clean
+.PHONY: help require build demo test lint fmt bench bench-check fuzz vmtest dist deb install uninstall aarch64 ci clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 require:
 	@sh integration/require.sh
@@ -39,8 +39,22 @@ fuzz: require ## feed the parsers mutated input for FUZZ_SECONDS each (default 6
 vmtest: build ## boot kernels in an emulator and test enforcement there (KERNELS="6.1 6.12 newest")
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/vm/run.sh $(KERNELS)
 
-dist: build ## make a tarball with both binaries, the policies and the examples below target/
-	sh integration/dist.sh $(BIN)
+dist: build ## make a tarball with the static binaries, policies, examples and install.sh below target/dist
+	@sh packaging/dist.sh $(BIN)
+
+deb: build ## make a Debian package below target/deb
+	@sh packaging/deb.sh $(BIN)
+
+install: build ## install below PREFIX (default: /usr/local, or ~/.local for an ordinary user)
+	@sh packaging/dist.sh $(BIN) target/install >/dev/null
+	@sh target/install/repy-launch-*/install.sh $(if $(PREFIX),--prefix "$(PREFIX)")
+
+uninstall: ## remove what `make install` with the same PREFIX put there
+	@test -e target/install || { echo "nothing was installed from this directory (make install)" >&2; exit 1; }
+	@sh target/install/repy-launch-*/install.sh --uninstall $(if $(PREFIX),--prefix "$(PREFIX)")
+
+aarch64: require ## check that both programs compile for aarch64 (needs Rust's standard library for it)
+	@sh integration/aarch64.sh
 
 ci: ## what the project's CI runs
 	bash .ci/run
