@@ -43,7 +43,7 @@ impl Vm {
 
     /// UnboundLocalError for a register without a value.
     #[cold]
-    pub(crate) fn unbound(&mut self, code: &Rc<Code>, r: Reg) -> Raised {
+    pub(crate) fn unbound(&mut self, code: &Code, r: Reg) -> Raised {
         let name = match code.local_names.get(usize::from(r)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -55,7 +55,7 @@ impl Vm {
     }
 
     #[cold]
-    pub(crate) fn unbound_free(&mut self, code: &Rc<Code>, index: u16) -> Raised {
+    pub(crate) fn unbound_free(&mut self, code: &Code, index: u16) -> Raised {
         let name = match code.free_names.get(usize::from(index)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -67,7 +67,7 @@ impl Vm {
     }
 
     #[cold]
-    pub(crate) fn unbound_wide(&mut self, code: &Rc<Code>, index: u16) -> Raised {
+    pub(crate) fn unbound_wide(&mut self, code: &Code, index: u16) -> Raised {
         let name = match code.wide_names.get(usize::from(index)) {
             Some(name) => self.heap.text(*name),
             None => String::from("?"),
@@ -80,7 +80,7 @@ impl Vm {
 
     /// An owned share of a register: moved out of a temporary, shared with a local.
     #[inline(always)]
-    pub(crate) fn own(&mut self, regs: &mut Registers, code: &Rc<Code>, r: Reg) -> Outcome<Value> {
+    pub(crate) fn own(&mut self, regs: &mut Registers, code: &Code, r: Reg) -> Outcome<Value> {
         let value = regs[r as usize];
         if r >= code.locals {
             regs[r as usize] = Value::Unset;
@@ -99,7 +99,7 @@ impl Vm {
     pub(crate) fn binary_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
@@ -147,7 +147,7 @@ impl Vm {
     pub(crate) fn binary_int_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
@@ -168,7 +168,7 @@ impl Vm {
     pub(crate) fn binary_mask_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
@@ -189,7 +189,7 @@ impl Vm {
     pub(crate) fn unary_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: UnaryOperator,
         d: Reg,
         a: Reg,
@@ -225,7 +225,7 @@ impl Vm {
     pub(crate) fn compare_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: CompareOperator,
         a: Reg,
         b: Reg,
@@ -248,7 +248,7 @@ impl Vm {
     pub(crate) fn contains_step(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         a: Reg,
         b: Reg,
     ) -> Outcome<bool> {
@@ -274,7 +274,7 @@ impl Vm {
     pub(crate) fn compare_const_slow(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         operator: CompareOperator,
         a: Reg,
         right: Value,
@@ -297,7 +297,7 @@ impl Vm {
 
     /// A global or built-in: borrowed.
     #[inline(never)]
-    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Rc<Code>, g: u16) -> Outcome<Value> {
+    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<Value> {
         let site = &code.globals[usize::from(g)];
         let Some(dict) = self.globals_of(regs[0]) else {
             return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
@@ -330,7 +330,7 @@ impl Vm {
     pub(crate) fn set_global_slow(
         &mut self,
         regs: &Registers,
-        code: &Rc<Code>,
+        code: &Code,
         g: u16,
         value: Value,
     ) -> Outcome<()> {
@@ -349,7 +349,7 @@ impl Vm {
     }
 
     /// `del` of a global.
-    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Rc<Code>, g: u16) -> Outcome<()> {
+    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<()> {
         let name = code.globals[usize::from(g)].name;
         let removed = match self.globals_of(regs[0]) {
             Some(dict) => self.heap.dict_remove(dict, Value::Str(name))?,
@@ -371,7 +371,7 @@ impl Vm {
     pub(crate) fn make_function(
         &mut self,
         regs: &mut Registers,
-        code: &Rc<Code>,
+        code: &Code,
         t: Reg,
         count: u8,
         f: u16,
@@ -418,7 +418,7 @@ impl Vm {
     }
 
     /// The class of a finished class body: owned.
-    pub(crate) fn make_class(&mut self, regs: &mut Registers, code: &Rc<Code>) -> Outcome<Value> {
+    pub(crate) fn make_class(&mut self, regs: &mut Registers, code: &Code) -> Outcome<Value> {
         let Value::Dict(dict) = regs[2] else {
             return Err(self.heap.raise(Builtin::SystemError, "no class body"));
         };
@@ -456,7 +456,7 @@ impl Vm {
         stack: &mut Vec<Value>,
         at: usize,
         count: usize,
-        code: &Rc<Code>,
+        code: &Code,
         names: u16,
         extra: u8,
     ) -> Outcome<(usize, super::call::Extra)> {
