@@ -4,6 +4,7 @@
 //! and a finished process, as a shell script would.
 #![deny(unsafe_code)]
 
+pub mod document;
 pub mod generator;
 pub mod lang;
 pub mod network;

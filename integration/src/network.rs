@@ -27,7 +27,7 @@ impl Network {
     /// If a step fails.
     pub fn new(label: &str) -> Option<Network> {
         if !crate::is_root() {
-            eprintln!("skipped: a network namespace of its own needs root");
+            crate::skipped("a network namespace of its own needs root");
             return None;
         }
         let scratch = Scratch::new(label);

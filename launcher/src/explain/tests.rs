@@ -19,6 +19,7 @@ call open arg 0 is notes.txt allow
 call openconn arg 0 is 127.0.0.1 allow
 call recvmess allow
 call log.write allow
+call file.__init__ arg 1 is w allow
 ";
 
 fn policy() -> Policy {
@@ -97,6 +98,7 @@ fn questions_are_answered() {
         "bind udp 12346",
         "bind tcp 12345",
         "open notes.txt w",
+        "open notes.txt r",
         "open other.txt",
         "connect 127.0.0.1 80",
         "connect 0x7f.1 80",
