@@ -5,6 +5,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::prepare::Inside;
+use super::trial::{self, Trial, Trials};
 use crate::plan::control::Action;
 use crate::plan::identity::{Identity, Ids, Mapper};
 use crate::plan::Plan;
@@ -18,6 +19,7 @@ pub(super) const FAILED: i32 = 70;
 pub(super) const RECORD: usize = 8;
 
 /// A failure in the child.
+#[derive(Debug)]
 pub(super) struct Failure {
     /// What was being done.
     pub part: Part,
@@ -82,6 +84,13 @@ parts! {
     LandlockPartly: "enforcing the Landlock ruleset in full",
     DenyWriteExecute: "forbidding memory that is written and executed",
     Filter: "installing the system call filter",
+    FilesTrial: "a trial shows that Landlock does not hold: opening the host's root directory",
+    BindTrial: "a trial shows that Landlock does not hold: binding a TCP port",
+    ExecutionTrial: "a trial shows that written memory can be made executable: mprotect",
+    ParentDeathTrial: "a trial shows no SIGKILL on the launcher's end: prctl",
+    SecurebitsTrial: "a trial shows securebits that are not locked: prctl",
+    FilterTrial: "a trial shows that the system call filter does not hold: openat2 and openat",
+    SendTrials: "handing over what the trials showed",
     Execute: "executing the interpreter",
 }
 
@@ -94,7 +103,7 @@ pub(super) fn run(plan: &Plan, inside: &mut Inside) -> ! {
     if process::die_with_parent().is_err() || !process::is_alive(inside.launcher.as_fd()) {
         process::exit_now(FAILED);
     }
-    let mut state = State { tree: None };
+    let mut state = State { tree: None, trials: Trials::default() };
     for (index, control) in plan.controls.iter().enumerate() {
         if let Err(failure) = state.apply(&control.action, plan, inside) {
             let Errno(code) = failure.errno;
@@ -119,7 +128,7 @@ fn mark(inside: &Inside, step: u32) {
 }
 
 /// Turns a failed call into a failure of a part.
-trait During<T> {
+pub(super) trait During<T> {
     fn during(self, part: Part) -> Result<T, Failure>;
 }
 
@@ -133,6 +142,8 @@ impl<T> During<T> for Sys<T> {
 struct State {
     /// The vessel as a mount that is attached nowhere yet.
     tree: Option<OwnedFd>,
+    /// What the child found when it tried its own confinement.
+    trials: Trials,
 }
 
 impl State {
@@ -148,28 +159,48 @@ impl State {
             Action::Namespaces(_) | Action::Idmap { .. } => Ok(()),
             Action::Identity(identity) => self.take_ids(*identity, inside),
             Action::Root { .. } => self.change_root(inside),
-            Action::Capabilities => drop_capabilities(plan),
+            Action::Capabilities => {
+                if drop_capabilities(plan)? {
+                    self.trials.note(Trial::Securebits, trial::securebits()?);
+                }
+                Ok(())
+            }
             Action::ParentDeath => {
                 process::die_with_parent().during(Part::ParentDeath)?;
                 // getppid() is 0 in a process namespace of its own.
-                if process::is_alive(inside.launcher.as_fd()) {
-                    Ok(())
-                } else {
-                    Err(Errno(libc::ESRCH)).during(Part::LauncherGone)
+                if !process::is_alive(inside.launcher.as_fd()) {
+                    return Err(Errno(libc::ESRCH)).during(Part::LauncherGone);
                 }
+                self.trials.note(Trial::ParentDeath, trial::parent_death()?);
+                Ok(())
             }
             Action::Descriptors { .. } => self.place_descriptors(inside),
             Action::Limit(limit) => process::limit(limit.resource, limit.value).during(Part::SetLimit),
             Action::NoNewPrivileges => process::no_new_privileges().during(Part::NoNewPrivileges),
-            Action::Landlock(_) => enforce_landlock(inside),
-            Action::DenyWriteExecute => process::deny_write_execute().during(Part::DenyWriteExecute),
+            Action::Landlock(landlock) => {
+                let before = trial::opens(inside.host_root.as_fd());
+                enforce_landlock(inside)?;
+                self.trials.note(Trial::Files, trial::files(inside.host_root.as_fd(), before)?);
+                if landlock.handled_net != 0 {
+                    self.trials.note(Trial::Bind, trial::bind()?);
+                }
+                Ok(())
+            }
+            Action::DenyWriteExecute => {
+                process::deny_write_execute().during(Part::DenyWriteExecute)?;
+                self.trials.note(Trial::Execution, trial::execution()?);
+                Ok(())
+            }
             Action::Filter(_) => match &inside.filter {
                 Some(filter) => {
-                    seccompiler::apply_filter(filter).map_err(|_| Errno::last()).during(Part::Filter)
+                    seccompiler::apply_filter(filter).map_err(|_| Errno::last()).during(Part::Filter)?;
+                    self.trials.note(Trial::Filter, trial::filter()?);
+                    Ok(())
                 }
                 None => Err(Errno(libc::EINVAL)).during(Part::Filter),
             },
             Action::Execute => {
+                trial::send(inside.report.as_fd(), &self.trials)?;
                 Err(process::execute(inside.exec_number, &inside.arguments)).during(Part::Execute)
             }
         }
@@ -271,10 +302,12 @@ fn change_ids(ids: Ids) -> Result<(), Failure> {
 }
 
 /// Empties all five sets. Whoever may not touch the bounding set has nothing in
-/// the others either, and no_new_privs keeps it so over exec.
-fn drop_capabilities(plan: &Plan) -> Result<(), Failure> {
+/// the others either, and no_new_privs keeps it so over exec. Tells whether the
+/// bounding set was emptied and the securebits locked.
+fn drop_capabilities(plan: &Plan) -> Result<bool, Failure> {
     use caps::{CapSet, Capability};
-    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
+    let locks = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false);
+    if locks {
         process::drop_bounding_set().during(Part::BoundingSet)?;
     }
     if let Some(Identity::Become(ids)) = plan.identity() {
@@ -284,7 +317,7 @@ fn drop_capabilities(plan: &Plan) -> Result<(), Failure> {
         // Clearing the permitted set clears the effective one with it.
         caps::clear(None, set).map_err(|_| Errno::last()).during(Part::ClearCapabilities)?;
     }
-    Ok(())
+    Ok(locks)
 }
 
 fn enforce_landlock(inside: &mut Inside) -> Result<(), Failure> {

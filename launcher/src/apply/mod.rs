@@ -6,11 +6,15 @@ mod child;
 mod error;
 mod ids;
 mod prepare;
+pub mod trial;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 pub use error::LaunchError;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use seccompiler::BpfProgram;
+pub use trial::Trials;
 
 use crate::facts::Vessel;
 use crate::plan::control::Action;
@@ -50,6 +54,10 @@ pub struct Launched {
     pub broker_end: Option<OwnedFd>,
     /// The uid the sandbox has on the host.
     pub host_uid: u32,
+    /// What the sandbox found when it tried its own confinement.
+    pub trials: Trials,
+    /// The system call filter as it was installed.
+    pub filter: Option<BpfProgram>,
     /// How long each step took, in order; empty unless measured.
     pub timings: Vec<Timing>,
 }
@@ -85,10 +93,11 @@ pub fn launch(
     let (pidfd, pid) = start_child(plan, request, &mut inside)?;
     let cloned = monotonic();
 
+    let filter = inside.filter.take();
     let finished = finish(plan, request, inside, &outside, pid);
     let executed = monotonic();
-    let marks = match finished {
-        Ok(marks) => marks,
+    let (marks, trials) = match finished {
+        Ok(finished) => finished,
         Err(error) => {
             process::kill_and_reap(pidfd.as_fd());
             return Err(error);
@@ -104,6 +113,8 @@ pub fn launch(
         stderr,
         control,
         broker_end: network,
+        trials,
+        filter,
         host_uid: plan.identity().map_or(0, |identity| identity.on_host().uid),
         timings,
     })
@@ -137,34 +148,55 @@ fn start_child(plan: &Plan, request: &Request, inside: &mut Inside) -> Result<(O
 }
 
 /// Does the launcher's part for the child and waits until it has executed the
-/// interpreter. Returns the child's marks: (index of the control, time).
+/// interpreter. Returns the child's marks (index of the control, time) and what
+/// its trials showed.
 fn finish(
     plan: &Plan,
     request: &Request,
     mut inside: Inside,
     outside: &Outside,
     pid: i32,
-) -> Result<Vec<(u32, u64)>, LaunchError> {
+) -> Result<(Vec<(u32, u64)>, Trials), LaunchError> {
     if let Some(release) = &outside.release {
         ids::map_and_release(plan, request, &inside, release, pid)?;
     }
     let marks = inside.marks.take();
     // The child's ends must be closed here, or the pipe never ends.
     drop(inside);
-    let mut record = [0u8; child::RECORD];
-    match read_record(outside, &mut record) {
-        // The pipe is closed by exec: the interpreter runs.
-        Ok(0) => Ok(marks.map_or_else(Vec::new, |marks| marks.read())),
-        Ok(child::RECORD) => Err(error::of_child(plan, request, record)),
-        Ok(_) => Err(LaunchError::new("reading the child's report", Errno(libc::EPROTO))),
-        Err(errno) => Err(LaunchError::new("waiting for the interpreter to start", errno)),
+    let mut said = [0u8; trial::MESSAGE + child::RECORD];
+    let length = read_to_end(outside, &mut said)
+        .map_err(|errno| LaunchError::new("waiting for the interpreter to start", errno))?;
+    let (trials, failure) = match said[..length].first() {
+        Some(&trial::MARKER) => said[..length].split_at(length.min(trial::MESSAGE)),
+        _ => (&[][..], &said[..length]),
+    };
+    match failure {
+        // Trials and no failure, and the pipe was closed by exec: the interpreter runs.
+        [] if trials.len() == trial::MESSAGE => {
+            Ok((marks.map_or_else(Vec::new, |marks| marks.read()), Trials::decode(trials)))
+        }
+        // It died while it was being built, of its memory limit perhaps: the
+        // supervisor sees of what.
+        [] => Ok((Vec::new(), Trials::default())),
+        failure => match failure.try_into() {
+            Ok(record) => Err(error::of_child(plan, request, record)),
+            Err(_) => Err(LaunchError::new("reading the child's report", Errno(libc::EPROTO))),
+        },
     }
 }
 
-fn read_record(outside: &Outside, record: &mut [u8]) -> Sys<usize> {
+/// Waits until the child's end of the pipe is closed, by exec or by its death, and
+/// reads what was said. Waiting for the end alone saves a change of processes.
+fn read_to_end(outside: &Outside, said: &mut [u8]) -> Sys<usize> {
+    let mut set = [PollFd::new(outside.report.as_fd(), PollFlags::empty())];
+    while let Err(errno) = poll(&mut set, PollTimeout::NONE) {
+        if errno != nix::errno::Errno::EINTR {
+            return Err(errno.into());
+        }
+    }
     let mut filled = 0;
-    while filled < record.len() {
-        match nix::unistd::read(outside.report.as_fd(), &mut record[filled..]) {
+    while filled < said.len() {
+        match nix::unistd::read(outside.report.as_fd(), &mut said[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(nix::errno::Errno::EINTR) => {}

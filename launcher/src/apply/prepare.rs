@@ -42,6 +42,9 @@ pub(super) struct Inside {
     pub tree: Option<OwnedFd>,
     /// The launcher itself.
     pub launcher: OwnedFd,
+    /// The host's root directory, which Landlock closes: tried by the child, gone
+    /// at exec.
+    pub host_root: OwnedFd,
     /// Descriptors 0, 1, 2, 3, 5 and perhaps 6 of the interpreter.
     pub places: Vec<(OwnedFd, i32)>,
     /// Where the child writes what failed; closed by exec.
@@ -117,6 +120,8 @@ pub(super) fn prepare(
     // All that is opened from here on, by crates too, lies above the numbers
     // that the child fills, so that filling them overwrites no source.
     let held = descriptor::hold_contract(null.as_fd()).map_err(failed("reserving descriptors"))?;
+    let host_root = descriptor::open(c"/", libc::O_PATH | libc::O_DIRECTORY)
+        .map_err(failed("opening the root directory"))?;
     let interpreter = open_interpreter(request)?;
     let vessel = open_vessel(request, vessel_facts)?;
     let (stdout, stdout_inside) = pipe().map_err(failed("making the pipe for standard output"))?;
@@ -185,6 +190,7 @@ pub(super) fn prepare(
         vessel,
         tree,
         launcher,
+        host_root,
         places,
         report: report_inside,
         release: release.1,

@@ -12,6 +12,7 @@ pub mod pidfd;
 pub mod process;
 pub mod random;
 pub mod shared;
+pub mod trial;
 
 /// A result whose error is the kernel's error number.
 pub type Sys<T> = Result<T, Errno>;

@@ -181,7 +181,7 @@ pub fn knows_seccomp_filters() -> bool {
 
 /// Securebits, set and locked: uid 0 means nothing, ids do not touch
 /// capabilities, none is kept over a change of ids, none becomes ambient.
-const SECUREBITS_LOCKED: u64 = 0xef;
+pub const SECUREBITS_LOCKED: u64 = 0xef;
 
 /// Empties the bounding set and locks the securebits. Walks the numbers until
 /// the kernel knows no more, since the caps crate stops at those it knows.
