@@ -7,6 +7,7 @@
 pub mod document;
 pub mod generator;
 pub mod lang;
+pub mod live;
 pub mod network;
 pub mod outside;
 pub mod python;

@@ -12,17 +12,22 @@ compile_error!(
 );
 
 pub mod apply;
+pub mod audit;
 pub mod broker;
 pub mod cgroup;
 pub mod cli;
 pub mod doctor;
+pub mod events;
 pub mod explain;
 pub mod facts;
 pub mod filter;
 pub mod logfile;
+pub mod metrics;
 pub mod monitor;
 pub mod output;
 pub mod plan;
+pub mod ps;
+pub mod registry;
 pub mod report;
 pub mod request;
 pub mod status;
@@ -31,4 +36,5 @@ pub mod supervise;
 pub mod sys;
 #[cfg(test)]
 mod testing;
+pub mod top;
 pub mod verdict;

@@ -54,6 +54,8 @@ pub struct Launched {
     pub broker_end: Option<OwnedFd>,
     /// The uid the sandbox has on the host.
     pub host_uid: u32,
+    /// Device and inode of the interpreter's file.
+    pub interpreter: (u64, u64),
     /// What the sandbox found when it tried its own confinement.
     pub trials: Trials,
     /// The system call filter as it was installed.
@@ -105,7 +107,7 @@ pub fn launch(
     };
     let timings =
         if measure { timings(plan, &marks, [began, prepared, cloned, executed]) } else { Vec::new() };
-    let Outside { stdout, stderr, control, network, .. } = outside;
+    let Outside { stdout, stderr, control, network, interpreter_identity, .. } = outside;
     Ok(Launched {
         pidfd,
         pid,
@@ -113,6 +115,7 @@ pub fn launch(
         stderr,
         control,
         broker_end: network,
+        interpreter: interpreter_identity,
         trials,
         filter,
         host_uid: plan.identity().map_or(0, |identity| identity.on_host().uid),

@@ -71,6 +71,8 @@ pub(super) struct Outside {
     pub network: Option<OwnedFd>,
     pub report: OwnedFd,
     pub release: Option<OwnedFd>,
+    /// Device and inode of the interpreter's file.
+    pub interpreter_identity: (u64, u64),
 }
 
 impl Inside {
@@ -122,7 +124,7 @@ pub(super) fn prepare(
     let held = descriptor::hold_contract(null.as_fd()).map_err(failed("reserving descriptors"))?;
     let host_root = descriptor::open(c"/", libc::O_PATH | libc::O_DIRECTORY)
         .map_err(failed("opening the root directory"))?;
-    let interpreter = open_interpreter(request)?;
+    let (interpreter, interpreter_identity) = open_interpreter(request)?;
     let vessel = open_vessel(request, vessel_facts)?;
     let (stdout, stdout_inside) = pipe().map_err(failed("making the pipe for standard output"))?;
     let (stderr, stderr_inside) = pipe().map_err(failed("making the pipe for standard error"))?;
@@ -201,7 +203,9 @@ pub(super) fn prepare(
         marks,
     };
     drop(held);
-    Ok((inside, Outside { stdout, stderr, control, network, report, release: release.0 }))
+    let outside =
+        Outside { stdout, stderr, control, network, report, release: release.0, interpreter_identity };
+    Ok((inside, outside))
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
@@ -232,7 +236,7 @@ fn sealed_memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-fn open_interpreter(request: &Request) -> Result<OwnedFd, LaunchError> {
+fn open_interpreter(request: &Request) -> Result<(OwnedFd, (u64, u64)), LaunchError> {
     let path = &request.interpreter;
     let failed = |errno: Errno| LaunchError::interpreter(request, "opening", errno);
     let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(Errno(libc::EINVAL)))?;
@@ -244,7 +248,7 @@ fn open_interpreter(request: &Request) -> Result<OwnedFd, LaunchError> {
     if status.st_mode & 0o111 == 0 {
         return Err(LaunchError::interpreter(request, "it is not executable", Errno(0)));
     }
-    Ok(file)
+    Ok((file, (status.st_dev, status.st_ino)))
 }
 
 /// Opens the vessel and checks that it is the directory that was planned for.

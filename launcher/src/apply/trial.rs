@@ -33,14 +33,8 @@ pub enum Trial {
 
 impl Trial {
     /// Every trial.
-    pub const ALL: [Trial; 6] = [
-        Trial::Files,
-        Trial::Bind,
-        Trial::Execution,
-        Trial::ParentDeath,
-        Trial::Securebits,
-        Trial::Filter,
-    ];
+    pub const ALL: [Trial; 6] =
+        [Trial::Files, Trial::Bind, Trial::Execution, Trial::ParentDeath, Trial::Securebits, Trial::Filter];
 
     /// The name of the step of the plan that is tried.
     pub fn step(self) -> &'static str {
@@ -61,7 +55,9 @@ impl Trial {
             Trial::Execution => "mprotect(PROT_EXEC) of a written page: EACCES",
             Trial::ParentDeath => "prctl(PR_GET_PDEATHSIG): SIGKILL",
             Trial::Securebits => "prctl(PR_GET_SECUREBITS): 0xef, all locked",
-            Trial::Filter => "openat2 answers ENOSYS and openat without a path ENOENT, as only the filter does",
+            Trial::Filter => {
+                "openat2 answers ENOSYS and openat without a path ENOENT, as only the filter does"
+            }
         }
     }
 }

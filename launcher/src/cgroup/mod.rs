@@ -39,6 +39,15 @@ pub fn sweep(site: &Site) -> Vec<PathBuf> {
     }
 }
 
+/// The hierarchies that this process sees: their controllers (None: version 2)
+/// and where the root of each is mounted.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn hierarchies() -> io::Result<Vec<(Option<Vec<String>>, PathBuf)>> {
+    Ok(mounts::read()?.into_iter().map(|hierarchy| (hierarchy.controllers, hierarchy.mount)).collect())
+}
+
 /// Why no control group can be had here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
@@ -150,6 +159,8 @@ pub struct Group {
     kind: Kind,
     /// Limits that are looked at again during the run.
     guarded: Vec<Guarded>,
+    /// Every limit file and what was written to it.
+    written: Vec<(PathBuf, String)>,
     /// Directories to remove, the innermost first.
     directories: Vec<PathBuf>,
     /// Where the launcher went to make room for them.
@@ -170,16 +181,22 @@ impl Group {
     /// The step that failed, with its path; nothing is left.
     pub fn create(site: &Site, limits: &GroupLimits, broker: bool) -> Result<Group, Missing> {
         let own = name::Name::of_this_process().map_err(|error| Missing::new(error.to_string()))?;
-        let mut builder =
-            Builder { own, name: own.text(), guarded: Vec::new(), directories: Vec::new(), aside: None };
+        let mut builder = Builder {
+            own,
+            name: own.text(),
+            guarded: Vec::new(),
+            written: Vec::new(),
+            directories: Vec::new(),
+            aside: None,
+        };
         let made = match site {
             Site::V2(site) => v2::create(site, limits, broker, &mut builder).map(Kind::V2),
             Site::V1(site) => v1::create(site, limits, &mut builder).map(Kind::V1),
         };
         match made {
             Ok(kind) => {
-                let Builder { guarded, directories, aside, .. } = builder;
-                Ok(Group { kind, guarded, directories, aside })
+                let Builder { guarded, written, directories, aside, .. } = builder;
+                Ok(Group { kind, guarded, written, directories, aside })
             }
             Err(error) => {
                 remove_all(&builder.directories);
@@ -264,9 +281,17 @@ impl Group {
         }
     }
 
-    /// The directories of the group, for the report and for `audit`.
-    pub fn directories(&self) -> &[PathBuf] {
-        &self.directories
+    /// The directories in which the sandbox itself is, for `audit`.
+    pub fn homes(&self) -> Vec<PathBuf> {
+        match &self.kind {
+            Kind::V2(files) => vec![files.home()],
+            Kind::V1(files) => files.homes(),
+        }
+    }
+
+    /// The limit files and what was written to them, for `audit`.
+    pub fn written(&self) -> &[(PathBuf, String)] {
+        &self.written
     }
 
     /// Removes the groups once their processes have ended. A leaf that the
@@ -305,6 +330,7 @@ struct Builder {
     own: name::Name,
     name: String,
     guarded: Vec<Guarded>,
+    written: Vec<(PathBuf, String)>,
     directories: Vec<PathBuf>,
     aside: Option<v2::Aside>,
 }
@@ -317,6 +343,13 @@ impl Builder {
         Ok(path)
     }
 
+    /// Sets what needs no second look while the run lasts.
+    fn set(&mut self, directory: &Path, file: &str, value: &str) -> io::Result<()> {
+        write(directory, file, value)?;
+        self.written.push((directory.join(file), value.to_owned()));
+        Ok(())
+    }
+
     /// Sets a limit and keeps its file open, to look at it again.
     fn guard(&mut self, directory: &Path, file: &str, value: &str) -> io::Result<()> {
         let path = directory.join(file);
@@ -324,6 +357,7 @@ impl Builder {
         let file = open.map_err(|error| about(&path, "cannot open", &error))?;
         file.write_all_at(value.as_bytes(), 0)
             .map_err(|error| about(&path, &format!("cannot write {value} to"), &error))?;
+        self.written.push((path.clone(), value.to_owned()));
         let guarded = Guarded { file, path, text: value.to_owned(), amount: amount(value), deferred: false };
         self.guarded.push(guarded);
         Ok(())

@@ -25,7 +25,7 @@ static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 fn inside(group: &Group, line: &str) -> std::process::Child {
     let mut joins = String::new();
     let mut shell = Command::new("sh");
-    for directory in group.directories() {
+    for directory in &group.directories {
         joins.push_str(&format!("echo $$ > {}/cgroup.procs; ", directory.display()));
     }
     shell
@@ -46,7 +46,7 @@ fn a_group_has_its_limits_and_goes_away() {
     assert!(matches!(group.check(), Integrity::Restored(_)), "the share is not set yet");
     group.hold_share().unwrap();
     assert_eq!(group.check(), Integrity::Whole);
-    let directories = group.directories().to_vec();
+    let directories = group.directories.clone();
     let ours = format!("/repy-{}-", std::process::id());
     assert!(directories.iter().all(|d| d.to_string_lossy().contains(&ours)), "{directories:?}");
     assert!(directories.iter().all(|d| d.is_dir()));
@@ -99,7 +99,7 @@ fn a_loosened_limit_is_set_again_and_a_removed_group_is_noticed() {
     guarded.file.write_all_at(loose.as_bytes(), 0).unwrap();
     assert!(matches!(group.check(), Integrity::Restored(_)));
     assert_eq!(group.check(), Integrity::Whole);
-    for directory in group.directories() {
+    for directory in &group.directories {
         fs::remove_dir(directory).unwrap();
     }
     assert!(matches!(group.check(), Integrity::Lost(_)));
@@ -110,9 +110,9 @@ fn the_broker_has_a_leaf_of_its_own() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(mut group) = group(&limits(64 << 20)) else { return };
     group.entry().unwrap();
-    let before = group.directories().len();
+    let before = group.directories.len();
     group.broker_entry(16 << 20, 2).unwrap();
-    let directories = group.directories().to_vec();
+    let directories = group.directories.clone();
     assert!(directories.len() > before);
     group.remove();
     assert!(directories.iter().all(|d| !d.exists()));

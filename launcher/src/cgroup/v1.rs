@@ -102,7 +102,7 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     let (cpu, memory, pids) = (group(&site.cpu), group(&site.memory), group(&site.pids));
 
     // The period first: the kernel compares the quota with it.
-    write(&cpu, "cpu.cfs_period_us", &limits.cpu_period.to_string())?;
+    builder.set(&cpu, "cpu.cfs_period_us", &limits.cpu_period.to_string())?;
     builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu_quota.to_string())?;
     builder.defer("-1")?;
     set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
@@ -140,6 +140,12 @@ fn set_memory(
 }
 
 impl Files {
+    pub fn homes(&self) -> Vec<PathBuf> {
+        let mut homes = vec![self.cpu.clone(), self.memory.clone(), self.pids.clone()];
+        homes.dedup();
+        homes
+    }
+
     /// The `tasks` files, to which the new process itself writes "0". Joining
     /// from outside through cgroup.procs costs milliseconds (facts: measured).
     pub fn entry(&self) -> io::Result<CgroupEntry> {

@@ -188,6 +188,7 @@ pub(super) fn create(
     builder.defer("max")?;
     set_memory(&leaf, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
+    builder.written.push((leaf.join("memory.oom.group"), "1".to_owned()));
     Ok(Files {
         cpu_stat: statistic(&outer, "cpu.stat"),
         memory_usage: statistic(&leaf, "memory.current"),
@@ -215,6 +216,10 @@ fn set_memory(
 }
 
 impl Files {
+    pub fn home(&self) -> PathBuf {
+        self.leaf.clone()
+    }
+
     pub fn entry(&self) -> io::Result<CgroupEntry> {
         directory(&self.leaf)
     }

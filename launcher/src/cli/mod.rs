@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod check;
+mod describe;
 mod failure;
 mod input;
 mod inspect;
@@ -15,6 +16,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::time::{clock_gettime, ClockId};
 
+use crate::audit;
+use crate::ps;
+use crate::top;
 use crate::verdict::Ending;
 use arguments::{Asked, Other};
 
@@ -70,6 +74,10 @@ fn do_other(other: &Other) -> u8 {
             print!("{}", manual::page());
             Ending::Done.code()
         }
+        Other::Ps(line) => ps::list(line.json),
+        Other::Stop(line) => ps::stop(&line.run),
+        Other::Audit(line) => audit::run(line.run.as_deref(), line.all, line.json),
+        Other::Top(line) => top::run(line),
     }
 }
 

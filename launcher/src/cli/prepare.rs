@@ -103,7 +103,8 @@ fn hash_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn absolute(path: &Path) -> String {
+/// A path as it is from everywhere, for people.
+pub fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
@@ -113,6 +114,8 @@ fn reserved(options: &Options, vessel: &VesselDirectory) -> Vec<Reserved> {
         vec![("policy", options.policy.clone()), ("program", PathBuf::from(&options.program))];
     files.extend(options.report.clone().map(|path| ("report", path)));
     files.extend(options.stop.clone().map(|path| ("stop file", path)));
+    files.extend(options.metrics.clone().map(|path| ("metrics", path)));
+    files.extend(options.events.clone().map(|path| ("events", path)));
     if let Some(log) = &options.logfile {
         files.extend(CircularLog::names(log).map(|path| ("log", path)));
     }

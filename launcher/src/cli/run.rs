@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use policies::Resource;
+use policies::{Resource, RESOURCES};
 
 use super::arguments::Options;
+use super::describe::{Asked, Outcome};
 use super::failure::{describe, Failure};
 use super::input::VesselDirectory;
 use super::prepare::{self, Prepared};
@@ -14,8 +15,10 @@ use super::Clock;
 use crate::apply::{self, CgroupEntry, Launched, Timing};
 use crate::broker::{Settings, Unbindable};
 use crate::cgroup::{self, Group, Site};
+use crate::events::Events;
 use crate::facts::{Host, Support};
 use crate::logfile::{CircularLog, Keeping};
+use crate::metrics::Metrics;
 use crate::output::Output;
 use crate::plan::layer::Layer;
 use crate::plan::{self, Plan, Refusal};
@@ -25,6 +28,7 @@ use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
 use crate::supervise::broker::Broker;
 use crate::supervise::ending::Limits;
+use crate::supervise::outward::Outward;
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
 use crate::sys::process;
@@ -34,7 +38,8 @@ use crate::verdict::Ending;
 pub fn run(options: &Options, clock: &Clock) -> u8 {
     let mut report = Report::new(clock.seconds_since_1970);
     let mut place = None;
-    let result = attempt(options, clock, &mut report, &mut place);
+    let mut outward = Outward::default();
+    let result = attempt(options, clock, &mut report, &mut place, &mut outward);
     let ending = match &result {
         Ok(ending) => *ending,
         Err(failure) => {
@@ -43,6 +48,7 @@ pub fn run(options: &Options, clock: &Clock) -> u8 {
             failure.ending
         }
     };
+    outward.ended(&report, ending);
     if options.timings {
         print_timings(&report);
     }
@@ -71,11 +77,29 @@ impl Steps {
     }
 }
 
+/// Where events go, from the first mistake on.
+fn events(options: &Options) -> Result<Events, Failure> {
+    let (file, journal) = (options.events.as_deref(), options.journald.as_deref());
+    Events::open(file, journal, options.name.as_deref()).map_err(|error| match file {
+        Some(file) => Failure::on_path("events", file, &error),
+        None => Failure::internal(format!("the journal's socket: {}", describe(&error))),
+    })
+}
+
+fn metrics(options: &Options, policy: &policies::Policy) -> Result<Option<Metrics>, Failure> {
+    let Some(path) = &options.metrics else { return Ok(None) };
+    let place = prepare::place("metrics", path)?;
+    let limits = RESOURCES.iter().map(|facts| (facts.name, policy.amount(facts.resource))).collect();
+    let program = options.program.to_string_lossy();
+    Ok(Some(Metrics::new(place, options.name.as_deref(), &program, limits)))
+}
+
 fn attempt(
     options: &Options,
     clock: &Clock,
     report: &mut Report,
     place: &mut Option<Place>,
+    outward: &mut Outward,
 ) -> Result<Ending, Failure> {
     let mut steps = Steps { last: clock.started, list: Vec::new() };
     // From here on Ctrl-C ends the run in order, whenever it comes.
@@ -88,6 +112,7 @@ fn attempt(
     if let Some(path) = &options.report {
         *place = Some(prepare::place("report", path)?);
     }
+    outward.set_events(events(options)?);
     steps.done("read the command line");
     let prepared = prepare::prepare(options, clock, report)?;
     steps.done("read policy and program");
@@ -112,8 +137,11 @@ fn attempt(
     let stop = options.stop.as_deref().map(watch_stop).transpose()?;
     let status = options.status.as_deref().map(start_status).transpose()?;
     let log = options.logfile.as_deref().map(|path| open_log(path, &prepared.vessel)).transpose()?;
+    if let Some(metrics) = metrics(options, &prepared.policy)? {
+        outward.set_metrics(metrics);
+    }
     let started = start(options, &prepared, &plan, &host, site, &mut steps);
-    let (launched, group) = match started {
+    let (mut launched, group) = match started {
         Ok(started) => started,
         Err(failure) => {
             if let Some(mut status) = status {
@@ -127,6 +155,9 @@ fn attempt(
     steps.last = Instant::now();
 
     let policy = &prepared.policy;
+    let outcome = Outcome::take(&mut launched, group.as_ref(), &host);
+    let asked = Asked::new(policy, prepared.request.demand.send_anywhere.value, report);
+    let plan_of_run = &plan;
     let Launched { pidfd, pid, stdout, stderr, control, broker_end, .. } = launched;
     let output = Output::new(stdout, stderr, policy.amount(Resource::LogRate), log, Instant::now())
         .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
@@ -149,8 +180,9 @@ fn attempt(
         wall: options.wall,
         started: clock.started,
         broker,
+        describe: Some(Box::new(move || outcome.record(options, clock, &asked, plan_of_run))),
     };
-    let ended = supervise::supervise(run, &mut signals)
+    let ended = supervise::supervise(run, &mut signals, outward)
         .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
     steps.done("run and supervise");
     report.describe_run(&ended, policy);

@@ -13,6 +13,7 @@ use nix::unistd::{sysconf, SysconfVar};
 pub struct ResidentSet {
     statm: File,
     page: u64,
+    last: u64,
     peak: u64,
 }
 
@@ -23,7 +24,12 @@ impl ResidentSet {
     /// /proc cannot be read.
     pub fn new(pid: i32) -> io::Result<ResidentSet> {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-        Ok(ResidentSet { statm: File::open(format!("/proc/{pid}/statm"))?, page: page as u64, peak: 0 })
+        Ok(ResidentSet {
+            statm: File::open(format!("/proc/{pid}/statm"))?,
+            page: page as u64,
+            last: 0,
+            peak: 0,
+        })
     }
 
     /// Bytes resident now; None after the process has ended.
@@ -33,8 +39,14 @@ impl ResidentSet {
         let text = std::str::from_utf8(&buffer[..length]).ok()?;
         let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
         let bytes = pages.saturating_mul(self.page);
+        self.last = bytes;
         self.peak = self.peak.max(bytes);
         Some(bytes)
+    }
+
+    /// What was seen last.
+    pub fn last(&self) -> u64 {
+        self.last
     }
 
     /// The most that was seen.

@@ -8,6 +8,7 @@ use crate::cgroup::{Group, Integrity, Use};
 use crate::monitor::cpu::{DutyCycle, RunTime, Step, TICK};
 use crate::monitor::disk::DiskWatch;
 use crate::monitor::memory::ResidentSet;
+use crate::registry::live::Live;
 
 use super::ending::{Cause, Limits};
 
@@ -161,6 +162,34 @@ impl Watch {
         // Kernels before 5.19 keep no peak of version 2 groups.
         self.memory_peak = self.memory_peak.max(group.usage().memory.unwrap_or(0));
         asked
+    }
+
+    /// Processor time, memory and disk use now, for those who look at the run.
+    pub fn live(&self) -> Live {
+        let mut live = Live { disk: self.disk.used(), ..Live::default() };
+        let run = self.run_time.as_ref().and_then(RunTime::read).unwrap_or(self.run);
+        match &self.group {
+            Some(group) => {
+                let counted = group.usage();
+                live.cpu = counted.cpu.unwrap_or(run).as_secs_f64();
+                live.memory = counted.memory.unwrap_or(0);
+                live.memory_peak = counted.memory_peak.unwrap_or(self.memory_peak).max(live.memory);
+                live.throttled = counted.throttled_periods;
+                live.throttled_seconds = counted.throttled.as_secs_f64();
+            }
+            None => {
+                live.cpu = run.as_secs_f64();
+                if let Some(resident) = &self.resident {
+                    live.memory = resident.last();
+                    live.memory_peak = resident.peak();
+                }
+                if let Some((stops, time)) = self.cycle.map(|cycle| cycle.stops()) {
+                    live.throttled = stops;
+                    live.throttled_seconds = time.as_secs_f64();
+                }
+            }
+        }
+        live
     }
 
     /// Whether the process is held stopped for its processor share.

@@ -5,6 +5,7 @@ pub mod broker;
 pub mod control;
 pub mod ending;
 pub mod limits;
+pub mod outward;
 pub mod signals;
 
 use std::io;
@@ -20,6 +21,7 @@ use crate::broker::End;
 use crate::cgroup::Group;
 use crate::monitor::cpu::Step;
 use crate::output::{Output, Totals, Which};
+use crate::registry::live::{Live, ResourceUse};
 use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
 use crate::sys::pidfd;
@@ -29,6 +31,7 @@ use broker::{Broker, RunningBroker};
 use control::{Control, Told};
 use ending::{Cause, Death, Finding, Limits, Seen};
 use limits::{Asked, Used, Watch};
+use outward::{Describe, Outward};
 use signals::Signals;
 
 /// How often status file, stop file and control group are looked after.
@@ -45,7 +48,7 @@ const GRACE: Duration = Duration::from_millis(200);
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 
 /// A sandbox that has been started, and everything that belongs to its run.
-pub struct Run {
+pub struct Run<'d> {
     /// The sandbox process: readable when it has ended.
     pub pidfd: OwnedFd,
     /// Its process id on the host.
@@ -74,6 +77,8 @@ pub struct Run {
     pub started: Instant,
     /// Starts the broker; present if the policy grants network.
     pub broker: Option<Box<dyn Broker>>,
+    /// Makes the record of the run, for `ps` and `audit`.
+    pub describe: Option<Describe<'d>>,
 }
 
 /// A run that is over.
@@ -110,6 +115,9 @@ enum Ready {
 }
 
 struct Supervisor<'s> {
+    outward: &'s mut Outward,
+    describe: Option<Describe<'s>>,
+    started: Instant,
     pidfd: OwnedFd,
     pid: i32,
     signals: &'s mut Signals,
@@ -133,7 +141,7 @@ struct Supervisor<'s> {
 ///
 /// # Errors
 /// The monitor cannot begin: the sandbox is killed before this returns.
-pub fn supervise(run: Run, signals: &mut Signals) -> io::Result<Ended> {
+pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Outward) -> io::Result<Ended> {
     let now = Instant::now();
     let watch = match Watch::new(run.pid, run.group, run.vessel, run.limits, run.cpu_share, now) {
         Ok(watch) => watch,
@@ -144,7 +152,11 @@ pub fn supervise(run: Run, signals: &mut Signals) -> io::Result<Ended> {
             return Err(error);
         }
     };
+    outward.began(now);
     let mut supervisor = Supervisor {
+        outward,
+        describe: run.describe,
+        started: run.started,
         pid: run.pid,
         pidfd: run.pidfd,
         signals,
@@ -237,6 +249,7 @@ impl Supervisor<'_> {
             self.killed_at.map(|at| at + DEATH),
             self.watch.next(now).filter(|_| self.cause.is_none()),
             self.control.next(now),
+            self.outward.next(),
             self.broker_gone.filter(|_| self.cause.is_none()).map(|at| at + GRACE),
         ];
         times.into_iter().flatten().min()
@@ -253,14 +266,46 @@ impl Supervisor<'_> {
             let asked = self.watch.look(now);
             self.carry_out(asked);
         }
+        if self.outward.next().is_some_and(|due| now >= due) {
+            let record = self.describe.take().and_then(|describe| describe());
+            let live = self.live(now);
+            self.outward.register(now, record, live);
+        }
         if now >= self.next_second {
             self.next_second = now + SECOND;
-            self.on_second();
+            self.on_second(now);
         }
     }
 
-    fn on_second(&mut self) {
+    /// What the run uses, for those who look at it.
+    fn live(&self, now: Instant) -> Live {
+        let told = self.control.told();
+        let mut live = self.watch.live();
+        live.elapsed = now.saturating_duration_since(self.started).as_secs_f64();
+        live.refusals = told.refusals;
+        live.accepted = told.accepted;
+        live.broker = self.running_broker.as_ref().map(|broker| broker.pid);
+        let totals = self.output.totals();
+        live.printed = totals.stdout.saturating_add(totals.stderr);
+        live.dropped = totals.dropped;
+        for counter in &told.counters {
+            let use_of = ResourceUse {
+                total: counter.total,
+                peak: counter.peak,
+                denials: counter.denials,
+                waited: counter.waited_ns as f64 / 1e9,
+            };
+            live.resources.insert(counter.resource.name().to_owned(), use_of);
+        }
+        live
+    }
+
+    fn on_second(&mut self, now: Instant) {
         self.control.send_again();
+        if self.outward.is_listened_to() {
+            let live = self.live(now);
+            self.outward.second(now, live);
+        }
         if self.cause.is_some() {
             return;
         }
@@ -401,6 +446,11 @@ impl Supervisor<'_> {
             self.notes.push(what);
         }
         self.output.drain(Instant::now());
+        if self.outward.is_listened_to() {
+            let live = self.live(Instant::now());
+            self.outward.over(live);
+        }
+        self.notes.append(&mut self.outward.notes);
         let told = self.control.told().clone();
         let used = self.watch.finish();
         // What was written between the last count and the end is found here.

@@ -44,7 +44,7 @@ impl Stage {
 
     /// A shell that runs `line` in the vessel; `frames` are on the control
     /// channel already.
-    fn run(&self, line: &str, frames: &[FromInterpreter]) -> Run {
+    fn run(&self, line: &str, frames: &[FromInterpreter]) -> Run<'static> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
         for frame in frames {
@@ -69,7 +69,7 @@ impl Stage {
         let log = CircularLog::open(&self.scratch.path().join("log"), Keeping::Renaming).unwrap();
         let now = Instant::now();
         Run {
-            pidfd: pidfd::of_child(pid).unwrap(),
+            pidfd: pidfd::open(pid).unwrap(),
             pid,
             control: ours,
             network: None,
@@ -83,11 +83,12 @@ impl Stage {
             wall: Some(Duration::from_secs(60)),
             started: now,
             broker: None,
+            describe: None,
         }
     }
 
     fn supervise(&mut self, run: Run) -> Ended {
-        supervise(run, &mut self.signals).unwrap()
+        supervise(run, &mut self.signals, &mut Outward::default()).unwrap()
     }
 }
 
@@ -231,7 +232,7 @@ impl Broker for Stand {
     fn start(&mut self, channel: OwnedFd, _: Option<crate::apply::CgroupEntry>) -> io::Result<RunningBroker> {
         let child = Command::new("sh").args(["-c", self.0]).stdin(Stdio::from(channel)).spawn()?;
         let pid = child.id() as i32;
-        Ok(RunningBroker { pidfd: pidfd::of_child(pid).map_err(|e| io::Error::from_raw_os_error(e.0))?, pid })
+        Ok(RunningBroker { pidfd: pidfd::open(pid).map_err(|e| io::Error::from_raw_os_error(e.0))?, pid })
     }
 }
 

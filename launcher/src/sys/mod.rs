@@ -6,12 +6,14 @@
 #![allow(unsafe_code)]
 
 pub mod descriptor;
+pub mod dump;
 pub mod landlock;
 pub mod mount;
 pub mod pidfd;
 pub mod process;
 pub mod random;
 pub mod shared;
+pub mod terminal;
 pub mod trial;
 
 /// A result whose error is the kernel's error number.

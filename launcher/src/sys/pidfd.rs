@@ -1,7 +1,7 @@
 //! Signals to the sandbox by its pidfd: never to a process that took over its
 //! number.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{check, Sys};
 
@@ -23,15 +23,14 @@ pub fn send(pidfd: BorrowedFd<'_>, signal: i32) -> Sys<()> {
     check(result).map(drop)
 }
 
-/// A pidfd of a child that has not been waited for.
+/// A pidfd of the process that has this number now. Whoever wants one process and
+/// no other looks at its start time afterwards, or is its parent.
 ///
 /// # Errors
 /// ESRCH; EMFILE.
-#[cfg(test)]
-pub fn of_child(pid: i32) -> Sys<std::os::fd::OwnedFd> {
-    use std::os::fd::FromRawFd;
+pub fn open(pid: i32) -> Sys<OwnedFd> {
     // SAFETY: takes integers and creates a descriptor.
     let number = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) })?;
     // SAFETY: the descriptor was just created.
-    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number as i32) })
+    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
 }

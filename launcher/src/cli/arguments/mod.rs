@@ -8,6 +8,7 @@
 mod check;
 mod doctor;
 mod explain;
+mod live;
 mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use crate::plan::layer::{Layer, Layers};
 pub use check::CheckLine;
 pub use doctor::DoctorLine;
 pub use explain::ExplainLine;
+pub use live::{AuditLine, PsLine, StopLine, TopLine};
 use run::RunLine;
 pub use run::{Options, MAX_ACCEPTED};
 
@@ -52,6 +54,10 @@ pub enum Other {
     Check(CheckLine),
     Explain(ExplainLine),
     Doctor(DoctorLine),
+    Ps(PsLine),
+    Stop(StopLine),
+    Audit(AuditLine),
+    Top(TopLine),
     /// Print the manual page
     #[command(hide = true)]
     Manual,
@@ -151,7 +157,9 @@ fn program_at(command: &clap::Command, words: &[OsString]) -> usize {
 
 fn takes_value(command: &clap::Command, name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
-    let takes = |argument: &clap::Arg| argument.get_action().takes_values();
+    // An option whose value is joined to it (--journald=SOCKET) takes no word of its own.
+    let takes =
+        |argument: &clap::Arg| argument.get_action().takes_values() && !argument.is_require_equals_set();
     let named = |exact: bool| {
         command.get_arguments().filter(move |argument| {
             argument.get_long().is_some_and(|long| if exact { long == name } else { long.starts_with(name) })

@@ -29,6 +29,15 @@ pub(super) struct RunLine {
     /// Write what happened to FILE as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Append what happens to FILE, one line of JSON for each event
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Send the same events to the system journal (or to another SOCKET that speaks its protocol)
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true, default_missing_value = crate::events::SOCKET)]
+    journald: Option<PathBuf>,
+    /// Keep limits, use, denials and outcome in FILE as OpenMetrics text, for a collector of text files
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// Give up a layer of the sandbox by name (may be repeated)
     #[arg(long, value_name = "LAYER", action = ArgAction::Append, value_parser = PossibleValuesParser::new(Layer::ALL.map(Layer::name)))]
     without: Vec<String>,
@@ -71,7 +80,7 @@ pub(super) struct RunLine {
     /// Do not check call rules; limits and sandbox hold
     #[arg(long)]
     norestrictions: bool,
-    /// A name for the run, for its report
+    /// A name for the run, for its report and for ps, stop, audit and top
     #[arg(long, value_name = "NAME", value_parser = run_name)]
     name: Option<String>,
     /// Print how long each step took
@@ -106,6 +115,12 @@ pub struct Options {
     pub interp: Option<PathBuf>,
     /// `--report`.
     pub report: Option<PathBuf>,
+    /// `--events`.
+    pub events: Option<PathBuf>,
+    /// `--journald`.
+    pub journald: Option<PathBuf>,
+    /// `--metrics`.
+    pub metrics: Option<PathBuf>,
     /// `--without`.
     pub without: Layers,
     /// `--wall`.
@@ -154,6 +169,9 @@ impl Options {
             vessel: line.vessel,
             interp: line.interp,
             report: line.report,
+            events: line.events,
+            journald: line.journald,
+            metrics: line.metrics,
             without: layers(&line.without),
             wall: line.wall,
             logfile: line.logfile,

@@ -43,6 +43,10 @@ fn options_then_program_then_its_arguments() {
     assert_eq!(options.max_accepted, 1024);
     let options = run("repy-launch --policy p -- -odd a");
     assert_eq!((options.program, options.arguments), ("-odd".into(), vec!["a".into()]));
+    let options = run("repy-launch --policy p --journald prog.repy x");
+    assert_eq!((options.program, options.arguments), ("prog.repy".into(), vec!["x".into()]));
+    assert_eq!(options.journald, Some(PathBuf::from(crate::events::SOCKET)));
+    assert_eq!(run("repy-launch --policy p --journald=s x").journald, Some(PathBuf::from("s")));
     let options = run("repy-launch --policy p --without cgroup --without netns x");
     assert!(options.without.contains(Layer::Cgroup) && options.without.contains(Layer::Netns));
 }
