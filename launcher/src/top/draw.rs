@@ -23,16 +23,16 @@ const BAR: usize = 8;
 /// The columns, in their order: title, width, and from what width of the terminal
 /// on it is shown.
 const COLUMNS: [(&str, usize, usize); 10] = [
-    ("NAME", 16, 0),
-    ("PID", 8, 150),
-    ("USER", 8, 140),
-    ("UPTIME", 7, 70),
+    ("NAME", 14, 0),
+    ("PID", 8, 158),
+    ("USER", 8, 150),
+    ("UPTIME", 7, 74),
     ("CPU", BAR + 12, 0),
     ("MEMORY", BAR + 13, 0),
     ("DISK", BAR + 13, 100),
-    ("BUSIEST RATE", BAR + 23, 130),
-    ("EVENTS", 7, 118),
-    ("SOCKETS", 7, 118),
+    ("BUSIEST RATE", BAR + 24, 140),
+    ("EVENTS", 6, 108),
+    ("SOCK", 4, 108),
 ];
 
 /// The last column.
