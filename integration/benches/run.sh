@@ -8,3 +8,9 @@ echo "## Start to exit of example 1.1"
 echo
 echo "## Language"
 "$bin/bench_lang"
+echo
+echo "## Calls of the API"
+"$bin/bench_api" "${BENCH_CALLS:-100000}"
+echo
+echo "## Servers and timers"
+"$bin/bench_net"

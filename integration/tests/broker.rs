@@ -82,6 +82,60 @@ fn a_receiving_socket_sends_nowhere_else() {
 }
 
 #[test]
+fn a_socket_for_one_destination_sends_nowhere_else() {
+    for user in users() {
+        let held = Case::new(user, "call sendmess arg 0 is 127.0.0.1 allow\n");
+        held.run("connected-socket").expect_stdout("sender: socket\n").expect_code(71);
+        assert!(!received(&held.elsewhere), "it arrived");
+        let free = Case::new(user, "call sendmess allow\n");
+        free.run("connected-socket").expect_stdout("sender: socket\nelsewhere: sent\n").expect_code(0);
+        assert!(received(&free.elsewhere), "it did not arrive");
+    }
+}
+
+/// Sends to the allowed address again and again, with others in between.
+const POSTMAN: &str = "if callfunc == 'initialize':
+  for i in range(20):
+    print sendmess('127.0.0.1', ALLOWED, 'number ' + str(i)),
+    print sendmess('127.0.0.1', NOBODY, 'x'),
+    try:
+      sendmess('127.0.0.2', ALLOWED, 'elsewhere')
+    except Exception, e:
+      print str(e)[:20],
+  handle = recvmess('127.0.0.1', OWN, exitall)
+  print sendmess('127.0.0.1', ALLOWED, 'from here', '127.0.0.1', OWN), stopcomm(handle)
+  for port in range(1, 9):
+    print sendmess('127.0.0.1', NOBODY - port, 'x') + sendmess('127.0.0.1', NOBODY - port, 'yy'),
+  print sendmess('127.0.0.1', ALLOWED, 'last')
+";
+
+#[test]
+fn messages_to_one_destination_all_arrive_and_others_are_refused_each_time() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess arg 0 is 127.0.0.1 allow\n");
+        let port = case.allowed.local_addr().expect("its end").port();
+        let program = POSTMAN
+            .replace("ALLOWED", &port.to_string())
+            .replace("NOBODY", &own_port().to_string())
+            .replace("OWN", &case.own.to_string());
+        let run = case.setting.launch(&case.policy, &program).run(30);
+        let lines: Vec<String> =
+            (0..20).map(|i: usize| format!("{} 1 Call 'sendmess' with", 7 + i.to_string().len())).collect();
+        let expected = format!("{} 9 True\n{} 4\n", lines.join(" "), vec!["3"; 8].join(" "));
+        run.expect_code(0).expect_stdout(&expected);
+        let mut buffer = [0u8; 64];
+        let mut arrived = Vec::new();
+        while let Ok(count) = case.allowed.recv(&mut buffer) {
+            arrived.push(String::from_utf8_lossy(&buffer[..count]).into_owned());
+        }
+        let mut expected: Vec<String> = (0..20).map(|i| format!("number {i}")).collect();
+        expected.extend(["from here".to_owned(), "last".to_owned()]);
+        assert_eq!(arrived, expected);
+        assert!(!received(&case.elsewhere), "it arrived");
+    }
+}
+
+#[test]
 fn the_broker_decides_on_what_is_used_not_on_what_is_claimed() {
     for user in users() {
         let held = Case::new(user, "call sendmess arg 0 is 127.0.0.1 allow\n");

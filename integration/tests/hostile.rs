@@ -42,7 +42,7 @@ fn cases() -> Vec<Case> {
         .map(|path| parse(&path))
         .collect();
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(cases.len() >= 150, "only {} programs", cases.len());
+    assert!(cases.len() >= 250, "only {} programs", cases.len());
     cases
 }
 

@@ -25,6 +25,13 @@ fn main() {
             println!("receive: {}", word(&reply));
             println!("elsewhere: {}", send_to(socket, ELSEWHERE, target));
         }
+        Some("connected-socket") => {
+            let host = Some((Host::Written(ALLOWED.to_string().into_bytes()), target));
+            let (reply, socket) =
+                ask(Request::Sender { host, local: None, written: vec![Written::Field; 2] });
+            println!("sender: {}", word(&reply));
+            println!("elsewhere: {}", send_to(socket, ELSEWHERE, target));
+        }
         Some("ask") => {
             println!("elsewhere: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.2")).0));
             println!("claimed: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.1")).0));

@@ -16,6 +16,7 @@ pub mod locks;
 pub mod names;
 pub mod network;
 pub mod safe_dict;
+pub mod senders;
 pub mod show;
 pub mod state;
 pub mod table;

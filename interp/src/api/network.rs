@@ -9,6 +9,7 @@ use policies::PortKind;
 
 use super::calls::misc::new_object;
 use super::error::{ApiError, Class, Failure, Kill};
+use super::senders::{Sender, Senders};
 use super::state::{end_run, fail, Api, Due, Role};
 use crate::events::{spawn, wake};
 use crate::heap::{Builtin, Heap, Value};
@@ -100,8 +101,8 @@ pub struct Network {
     loopback: Vec<(Ipv4Addr, u8)>,
     /// Whether the broker gives sockets that send anywhere.
     pub free_datagrams: bool,
-    /// Such a socket, once there is one.
-    pub sender: Option<SocketId>,
+    /// Sockets that only send.
+    pub senders: Senders,
     buffer: Vec<u8>,
     look_again: bool,
 }
@@ -138,7 +139,7 @@ impl Network {
             facts_asked: false,
             loopback: vec![(Ipv4Addr::new(127, 0, 0, 0), 8)],
             free_datagrams: false,
-            sender: None,
+            senders: Senders::default(),
             buffer: Vec::new(),
             look_again: false,
         }
@@ -313,6 +314,12 @@ pub fn tell(api: &mut Api, request: Request) {
     if api.host.has_network() && send(api, request, Asked::Nobody).is_err() {
         api.end.get_or_insert(Kill::BrokerLost);
     }
+}
+
+/// Closes a socket that sends, here and at the broker.
+pub fn close_sender(api: &mut Api, sender: Sender) {
+    api.host.close_socket(sender.socket);
+    tell(api, Request::Close { socket: sender.number });
 }
 
 /// A thread that waits for the broker.

@@ -122,7 +122,7 @@ impl Control {
         if !self.open {
             return Ok(false);
         }
-        match recv(self.channel.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+        match self.receive() {
             // A frame is never empty: this is the end.
             Ok(0) => {
                 self.open = false;
@@ -137,13 +137,19 @@ impl Control {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(false),
             Err(errno) => {
                 self.open = false;
-                // The other end has gone: its process's end tells the rest.
-                if errno == Errno::ECONNRESET {
-                    Ok(false)
-                } else {
-                    Err(io::Error::from(errno).to_string())
-                }
+                Err(io::Error::from(errno).to_string())
             }
+        }
+    }
+
+    /// The next frame. An interpreter that ends with figures of ours unread
+    /// resets the channel: the kernel says so once, before it hands over what
+    /// the interpreter had sent, its last word among it.
+    fn receive(&mut self) -> nix::Result<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        match recv(self.channel.as_raw_fd(), &mut self.buffer, flags) {
+            Err(Errno::ECONNRESET) => recv(self.channel.as_raw_fd(), &mut self.buffer, flags),
+            other => other,
         }
     }
 
@@ -197,6 +203,18 @@ mod tests {
         assert_eq!(control.told().refusals, 3);
         assert_eq!(control.told().outcome, Some(Outcome::ExitAll));
         assert!(control.readable(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn the_last_word_of_an_end_that_left_figures_unread_is_heard() {
+        let (mut control, other) = pair();
+        control.tell_disk_used(5);
+        put(&other, &FromInterpreter::Usage { counters: vec![], refusals: 3, accepted: 1 }.encode());
+        put(&other, &FromInterpreter::Final(Outcome::ExitAll).encode());
+        drop(other);
+        control.finish().unwrap();
+        assert_eq!((control.told().refusals, control.told().outcome.clone()), (3, Some(Outcome::ExitAll)));
+        assert!(!control.open);
     }
 
     #[test]

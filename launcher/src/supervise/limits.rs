@@ -20,6 +20,10 @@ pub struct Watch {
     disk: DiskWatch,
     disk_at_start: u64,
     run_time: Option<RunTime>,
+    /// The broker works for the program: its time counts, too. Without a control
+    /// group only.
+    broker_time: Option<RunTime>,
+    cpu_share: f64,
     /// Without a control group only.
     resident: Option<ResidentSet>,
     cycle: Option<DutyCycle>,
@@ -87,6 +91,8 @@ impl Watch {
             disk: DiskWatch::new(vessel, pid, disk_used, limits.disk, now)?,
             disk_at_start: disk_used,
             run_time,
+            broker_time: None,
+            cpu_share,
             resident,
             cycle,
             next_tick: now + TICK,
@@ -98,6 +104,26 @@ impl Watch {
     /// The control group, if the run has one.
     pub fn group(&mut self) -> Option<&mut Group> {
         self.group.as_mut()
+    }
+
+    /// From now on the processor time of the broker counts in the program's
+    /// share. A control group counts it by itself.
+    pub fn count_broker(&mut self, pid: i32, now: Instant) {
+        if self.resident.is_none() {
+            return;
+        }
+        // Not readable: it has ended, and with it the run.
+        self.broker_time = RunTime::new(pid).ok();
+        // Two processes can use two processors.
+        if self.cycle.is_none() && self.cpu_share < 2.0 {
+            self.cycle = self.run_time().map(|run| DutyCycle::new(self.cpu_share, run, now));
+        }
+    }
+
+    /// Processor time of the program and, where it counts here, of the broker.
+    fn run_time(&self) -> Option<Duration> {
+        let run = self.run_time.as_ref().and_then(RunTime::read)?;
+        Some(run + self.broker_time.as_ref().and_then(RunTime::read).unwrap_or_default())
     }
 
     /// The disk watch, to wait for.
@@ -138,7 +164,7 @@ impl Watch {
                 asked.kill = Some(Cause::Memory { used });
             }
         }
-        let run = self.run_time.as_ref().and_then(RunTime::read);
+        let run = self.run_time();
         if let (Some(cycle), Some(run)) = (&mut self.cycle, run) {
             self.run = run;
             asked.step = Some(cycle.look(run, now)).filter(|step| *step != Step::Leave);
@@ -200,7 +226,7 @@ impl Watch {
     /// Reads the processor clock of a process that has ended, before it is
     /// waited for.
     pub fn last_words(&mut self) {
-        if let Some(run) = self.run_time.as_ref().and_then(RunTime::read) {
+        if let Some(run) = self.run_time() {
             self.run = run;
         }
     }

@@ -9,12 +9,13 @@ pub mod outward;
 pub mod signals;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{raise, Signal};
+use nix::sys::socket::{recv, MsgFlags};
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 
 use crate::broker::End;
@@ -405,19 +406,20 @@ impl Supervisor<'_> {
     /// The sandbox uses its network channel for the first time.
     fn start_broker(&mut self) {
         let Some(channel) = self.network.take() else { return };
-        let mut set = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
-        let input = poll(&mut set, PollTimeout::ZERO).is_ok()
-            && set[0].revents().is_some_and(|flags| flags.contains(PollFlags::POLLIN));
-        let Some(broker) = self.broker.as_mut().filter(|_| input) else {
-            // The sandbox closed its end without having asked for anything.
-            return;
-        };
+        // A closed channel is readable, too: only a request that waits there
+        // starts a broker, not the end of a run that never asked for anything.
+        let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        let asked = matches!(recv(channel.as_raw_fd(), &mut [0], look), Ok(1..));
+        let Some(broker) = self.broker.as_mut().filter(|_| asked) else { return };
         let group = match self.watch.group() {
             Some(group) => group.broker_entry(broker.memory(), broker.processes()).map(Some),
             None => Ok(None),
         };
         match group.and_then(|group| broker.start(channel, group)) {
-            Ok(running) => self.running_broker = Some(running),
+            Ok(running) => {
+                self.watch.count_broker(running.pid, Instant::now());
+                self.running_broker = Some(running);
+            }
             Err(error) => self.kill(Cause::BrokerLost(format!("it could not be started: {error}"))),
         }
     }

@@ -263,3 +263,30 @@ fn a_broker_that_does_not_notice_the_end_is_killed() {
     assert_eq!(ended.finding.ending, Ending::Done);
     assert!(ended.notes.iter().any(|note| note.contains("broker")), "{:?}", ended.notes);
 }
+
+#[test]
+fn a_run_that_asked_for_nothing_starts_no_broker_at_its_end_either() {
+    let mut stage = Stage::new();
+    let mut run = stage.run("exec sleep .3", &[]);
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    run.network = Some(ours);
+    let mark = stage.scratch.path().join("broker-was-here");
+    run.broker = Some(Box::new(Marking(mark.clone())));
+    // The sandbox's end closes while the sandbox still runs, as it does in the
+    // middle of every exit.
+    drop(theirs);
+    let ended = stage.supervise(run);
+    assert_eq!(ended.finding.ending, Ending::Done, "{:?}", ended.notes);
+    assert!(!mark.exists(), "a broker was started");
+}
+
+/// A broker that only shows that it was started.
+struct Marking(std::path::PathBuf);
+
+impl Broker for Marking {
+    fn start(&mut self, _: OwnedFd, _: Option<crate::apply::CgroupEntry>) -> io::Result<RunningBroker> {
+        std::fs::write(&self.0, "started")?;
+        Err(io::Error::other("not in this test"))
+    }
+}

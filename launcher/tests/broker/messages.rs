@@ -177,6 +177,13 @@ fn senders() {
         assert!(matches!(peer.refused(refused), Failure::Refused { .. }));
     }
     peer.finish();
+    // A message is counted, though the broker never sees it.
+    let mut peer = Peer::new(&format!("{HEAD}call sendmess noargs is 3 deny\ncall sendmess allow\n"));
+    assert!(matches!(peer.refused(sender(Some("127.0.0.1"))), Failure::Refused { .. }));
+    peer.finish();
+    let mut peer = Peer::new(&format!("{HEAD}call sendmess noargs is 3 allow\n"));
+    assert!(peer.socket(sender(Some("127.0.0.1"))).loopback);
+    peer.finish();
     // Rules that look at the message: only the broker sends.
     let mut peer = Peer::new(&format!("{HEAD}call sendmess arg 2 is text allow\n"));
     assert!(matches!(peer.refused(sender(Some("127.0.0.1"))), Failure::Refused { .. }));

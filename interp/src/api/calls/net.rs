@@ -2,7 +2,7 @@
 
 use policies::address::parse_literal;
 use policies::channel::network::{
-    Failure as Refused, Host, Local, Reply, Request, MAXIMUM_HOST, MAXIMUM_PAYLOAD,
+    Failure as Refused, Host, Local, Reply, Request, Written, MAXIMUM_HOST, MAXIMUM_PAYLOAD,
 };
 use policies::{Argument, Call, PortKind};
 use std::net::SocketAddrV4;
@@ -12,11 +12,12 @@ use super::{integer, number};
 use crate::api::bind::Bound;
 use crate::api::error::{ApiError, Class};
 use crate::api::network::{
-    adopt, ask, close_connection, refused, stop_listener, written, Answer, Comm, Listener,
+    adopt, ask, close_connection, close_sender, refused, stop_listener, written, Answer, Comm, Listener,
 };
+use crate::api::senders::Sender;
 use crate::api::state::{drain_dropped, fail, gate, pay, permit, raise, Api, Due};
 use crate::api::{copy::release_all, show};
-use crate::heap::{Builtin, Raised, Value};
+use crate::heap::{Builtin, Heap, Raised, Value};
 use crate::host::{SocketId, SystemError};
 use crate::meter::{Count, Rate};
 use crate::vm::native::{block, value, NativeReturn, Resume};
@@ -215,6 +216,10 @@ pub fn getmyip(vm: &mut Vm, bound: &Bound) -> NativeReturn {
 
 /// `sendmess(desthost, destport, message, localip=None, localport=None)`
 pub fn sendmess(vm: &mut Vm, bound: &Bound) -> NativeReturn {
+    if let Some(sender) = connected_sender(vm, bound) {
+        // Everything below was checked when the socket was handed out.
+        return gate(vm, send_rate(sender.loopback), &bound.all(), send_to_literal);
+    }
     let own = local(vm, bound, 3)?;
     port(vm, "Destination", bound.get(1), 1)?;
     permit_here(vm, Call::SendMess, bound)?;
@@ -222,16 +227,13 @@ pub fn sendmess(vm: &mut Vm, bound: &Bound) -> NativeReturn {
         granted(vm, PortKind::Message, own.port)?;
     }
     if bound.text(&vm.heap, 2).len() > MAXIMUM_PAYLOAD {
-        let error = ApiError::system(Class::SocketError, SystemError(libc::EMSGSIZE), None);
-        return Err(raise(vm, &error));
+        return Err(too_long(vm));
     }
     let address = parse_literal(bound.text(&vm.heap, 0));
     match address {
         Some(address) => {
             let loopback = Api::of(vm).0.network.is_loopback(address);
-            let rate = if loopback { Rate::LoopSend } else { Rate::NetSend };
-            let all = bound.all();
-            gate(vm, rate, &all, send_to_literal)
+            gate(vm, send_rate(loopback), &bound.all(), send_to_literal)
         }
         None => {
             let text = bound.text(&vm.heap, 0).to_vec();
@@ -241,48 +243,133 @@ pub fn sendmess(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     }
 }
 
-/// The destination is an address: sent here where the broker gives sockets
-/// that may send anywhere, else by the broker.
+fn too_long(vm: &mut Vm) -> Raised {
+    raise(vm, &ApiError::system(Class::SocketError, SystemError(libc::EMSGSIZE), None))
+}
+
+fn send_rate(loopback: bool) -> Rate {
+    if loopback {
+        Rate::LoopSend
+    } else {
+        Rate::NetSend
+    }
+}
+
+/// The destination of a `sendmess` without an own end, as the program wrote it.
+fn plain_destination<'h>(heap: &'h Heap, bound: &Bound) -> Option<(&'h [u8], u16)> {
+    if bound.written().len() != 3 {
+        return None;
+    }
+    let port = integer(heap, bound.get(1)).and_then(|port| u16::try_from(port).ok())?;
+    Some((bound.text(heap, 0), port))
+}
+
+/// The socket that is connected to the destination of a `sendmess`, if there is
+/// one.
+fn connected_sender(vm: &mut Vm, bound: &Bound) -> Option<Sender> {
+    let (api, heap) = Api::of(vm);
+    let (host, port) = plain_destination(heap, bound)?;
+    api.network.senders.towards(host, port)
+}
+
+/// The destination is an address: sent here by a socket that may, else by the
+/// broker.
 fn send_to_literal(vm: &mut Vm, all: &[Value]) -> NativeReturn {
     let bound = Bound::from_all(all);
+    if let Some(sender) = connected_sender(vm, &bound) {
+        return send_by(vm, all, sender.socket, None, sender.loopback);
+    }
     let own = local(vm, &bound, 3)?;
     let (api, heap) = Api::of(vm);
     let destination = parse_literal(bound.text(heap, 0))
         .zip(integer(heap, bound.get(1)).and_then(|port| u16::try_from(port).ok()));
     let Some((address, port)) = destination else { return value(Value::None) };
-    if api.network.free_datagrams {
+    // What 0.0.0.0 means the broker knows.
+    if api.network.free_datagrams && !address.is_unspecified() {
         let socket = match &own {
-            None => api.network.sender,
+            None => api.network.senders.anywhere.map(|sender| sender.socket),
             Some(own) => api
                 .network
                 .find(PortKind::Message, &own.text, own.port)
                 .and_then(|index| api.network.listeners.get(index)?.as_ref().map(|found| found.socket)),
         };
         if let Some(socket) = socket {
-            let to = SocketAddrV4::new(address, port);
             let loopback = api.network.is_loopback(address);
-            return match api.host.send_to(socket, bound.text(heap, 2), Some(to)) {
-                Ok(count) => sent(vm, count as u64, loopback),
-                Err(error) if error.would_block() => sent(vm, 0, loopback),
-                Err(error) => Err(raise(vm, &ApiError::system(Class::SocketError, error, None))),
-            };
+            return send_by(vm, all, socket, Some(SocketAddrV4::new(address, port)), loopback);
         }
         if own.is_none() {
             let request = Request::Sender { host: None, local: None, written: Vec::new() };
             return ask(vm, request, all, got_sender);
         }
+    } else if let Some(request) = wanted_sender(vm, &bound) {
+        return ask(vm, request, all, got_connected_sender);
     }
     let host = host_of(vm, &bound)?;
     send_by_broker(vm, all, host)
 }
 
+/// Sends by a socket of this process.
+fn send_by(
+    vm: &mut Vm,
+    all: &[Value],
+    socket: SocketId,
+    to: Option<SocketAddrV4>,
+    loopback: bool,
+) -> NativeReturn {
+    let bound = Bound::from_all(all);
+    let (api, heap) = Api::of(vm);
+    let message = bound.text(heap, 2);
+    // An error may be the other side's answer to an earlier message, which no
+    // call waits for: then the second try is the first that says of this one.
+    let sent_now = api.host.send_to(socket, message, to).or_else(|error| {
+        if error.would_block() {
+            return Err(error);
+        }
+        api.host.send_to(socket, message, to)
+    });
+    match sent_now {
+        Ok(count) => sent(vm, count as u64, loopback),
+        // The broker waits until there is room.
+        Err(error) if error.would_block() => {
+            let host = host_of(vm, &bound)?;
+            send_by_broker(vm, all, host)
+        }
+        Err(error) => Err(raise(vm, &ApiError::system(Class::SocketError, error, None))),
+    }
+}
+
+/// The request for a socket connected to the destination, where one is worth
+/// it and the broker could grant it.
+fn wanted_sender(vm: &mut Vm, bound: &Bound) -> Option<Request> {
+    const MESSAGE: usize = 2;
+    let (api, heap) = Api::of(vm);
+    let (host, port) = plain_destination(heap, bound)?;
+    let looked_at = api.policy.as_ref().is_some_and(|policy| policy.looks_at(Call::SendMess, MESSAGE));
+    if looked_at || !api.network.senders.is_wanted(host, port) {
+        return None;
+    }
+    let written = vec![Written::Field, Written::Field, Written::Text(Vec::new())];
+    Some(Request::Sender { host: Some((Host::Written(host.to_vec()), port)), local: None, written })
+}
+
+/// A socket with what the reply says of it.
+fn sender_of(reply: &Reply, socket: SocketId) -> Option<Sender> {
+    match reply {
+        Reply::Socket { socket: number, local: (_, own_port), loopback, .. } => {
+            Some(Sender { socket, number: *number, own_port: *own_port, loopback: *loopback })
+        }
+        _ => None,
+    }
+}
+
 fn got_sender(vm: &mut Vm, all: &[Value], (result, socket): Answer) -> NativeReturn {
     let (api, _) = Api::of(vm);
-    match (result, socket) {
-        (Ok(Reply::Socket { .. }), Some(socket)) => match api.network.sender {
+    match (&result, socket) {
+        (Ok(reply), Some(socket)) => match sender_of(reply, socket) {
             // Another thread asked at the same time.
-            Some(_) => api.host.close_socket(socket),
-            None => api.network.sender = Some(socket),
+            Some(sender) if api.network.senders.anywhere.is_some() => close_sender(api, sender),
+            Some(sender) => api.network.senders.anywhere = Some(sender),
+            None => return broken(vm, Some(socket)),
         },
         // The broker thinks otherwise now: it sends itself.
         (Err(_), _) => api.network.free_datagrams = false,
@@ -291,11 +378,37 @@ fn got_sender(vm: &mut Vm, all: &[Value], (result, socket): Answer) -> NativeRet
     send_to_literal(vm, all)
 }
 
+fn got_connected_sender(vm: &mut Vm, all: &[Value], (result, socket): Answer) -> NativeReturn {
+    let bound = Bound::from_all(all);
+    let (api, heap) = Api::of(vm);
+    let destination = plain_destination(heap, &bound);
+    match (&result, socket, destination) {
+        (Ok(reply), Some(socket), Some((host, port))) => match sender_of(reply, socket) {
+            // Another thread asked at the same time.
+            Some(sender) if api.network.senders.towards(host, port).is_some() => close_sender(api, sender),
+            Some(sender) => {
+                if let Some(old) = api.network.senders.add(host, port, sender) {
+                    close_sender(api, old);
+                }
+            }
+            None => return broken(vm, Some(socket)),
+        },
+        (Ok(_), socket, _) => return broken(vm, socket),
+        // Refused, or not now: the broker says of the message itself what is
+        // wrong with it, if anything is.
+        (Err(_), ..) => {
+            let host = host_of(vm, &bound)?;
+            return send_by_broker(vm, all, host);
+        }
+    }
+    send_to_literal(vm, all)
+}
+
 fn located(vm: &mut Vm, all: &[Value], (result, socket): Answer) -> NativeReturn {
     let bound = Bound::from_all(all);
     match result {
         Ok(Reply::Located { token, loopback, .. }) => {
-            let rate = if loopback { Rate::LoopSend } else { Rate::NetSend };
+            let rate = send_rate(loopback);
             let mut all = all.to_vec();
             all.push(Value::Int(i64::from(token)));
             gate(vm, rate, &all, |vm, all| {
@@ -344,8 +457,7 @@ fn host_of(vm: &mut Vm, bound: &Bound) -> Result<Host, Raised> {
 }
 
 fn sent(vm: &mut Vm, count: u64, loopback: bool) -> NativeReturn {
-    let rate = if loopback { Rate::LoopSend } else { Rate::NetSend };
-    pay(vm, rate, count, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
+    pay(vm, send_rate(loopback), count, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
 /// `recvmess(localip, localport, function)`
@@ -388,6 +500,12 @@ fn listen(vm: &mut Vm, bound: &Bound, call: Call, kind: PortKind) -> NativeRetur
         return fail(vm, failure);
     }
     api.network.opening += 1;
+    if kind == PortKind::Message {
+        // The kernel may have given a sending socket this very port.
+        for sender in api.network.senders.leave(port) {
+            close_sender(api, sender);
+        }
+    }
     let written = written(&vm.heap, bound.written(), &[0, 1]);
     let local = Local { text, port };
     let (request, then): (Request, crate::api::network::Then) = match kind {
@@ -640,8 +758,7 @@ pub fn send(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     let Some((_, _, loopback)) = open_connection(vm, bound.object) else {
         return plain(vm, "Socket closed!");
     };
-    let rate = if loopback { Rate::LoopSend } else { Rate::NetSend };
-    gate(vm, rate, &[bound.object, bound.get(0)], send_now)
+    gate(vm, send_rate(loopback), &[bound.object, bound.get(0)], send_now)
 }
 
 fn send_now(vm: &mut Vm, values: &[Value]) -> NativeReturn {

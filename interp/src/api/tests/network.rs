@@ -110,6 +110,13 @@ impl Broker {
                 let own = end(socket.local_addr());
                 Ok(self.give(socket.into(), own, None))
             }
+            Request::Sender { host: Some((Host::Written(text), port)), .. } => {
+                let to = (address_of(&text)?, port);
+                let socket = UdpSocket::bind("0.0.0.0:0").map_err(|error| system(&error))?;
+                socket.connect(to).map_err(|error| system(&error))?;
+                let own = end(socket.local_addr());
+                Ok(self.give(socket.into(), own, Some(to)))
+            }
             Request::Send { host, port, local, payload, .. } => {
                 let address = match host {
                     Host::Written(text) => address_of(&text)?,
@@ -316,6 +323,26 @@ except Exception, e:
     for (line, expected) in lines.iter().zip(expected) {
         assert_eq!(line.trim(), expected.trim(), "{said}");
     }
+}
+
+#[test]
+fn a_destination_that_is_sent_to_again_gets_a_socket_of_its_own() {
+    let inbox = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = inbox.local_addr().expect("its end").port();
+    let net = Net::new("again", false);
+    let text = format!(
+        "for i in range(6):\n  say(sendmess('127.0.0.1', {port}, str(i)), sendmess('127.0.0.1', {}, 'gone'))\n",
+        free_port()
+    );
+    let (said, outcome) = net.run(&text, None);
+    assert_eq!((said.as_str(), outcome), ("1 4\n".repeat(6).as_str(), Outcome::Finished));
+    inbox.set_nonblocking(true).expect("set");
+    let mut buffer = [0; 8];
+    let sources: Vec<SocketAddr> =
+        std::iter::from_fn(|| inbox.recv_from(&mut buffer).ok().map(|(_, from)| from)).collect();
+    assert_eq!(sources.len(), 6);
+    // The first goes the long way, the others leave by the same socket.
+    assert!(sources[1..].iter().all(|source| *source == sources[1]), "{sources:?}");
 }
 
 #[test]

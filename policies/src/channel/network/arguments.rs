@@ -39,7 +39,8 @@ impl Request {
                 (written, Some(*port), local.as_ref(), Some(&payload[..]))
             }
             Request::Sender { host, local, written } => {
-                (written, host.as_ref().map(|(_, port)| *port), local.as_ref(), None)
+                // A message there will be; no rule that could grant the socket looks at its text.
+                (written, host.as_ref().map(|(_, port)| *port), local.as_ref(), Some(&[][..]))
             }
             Request::Connect { port, local, written, .. } => (written, Some(*port), local.as_ref(), None),
             _ => return None,
