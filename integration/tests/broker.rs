@@ -121,7 +121,7 @@ fn messages_to_one_destination_all_arrive_and_others_are_refused_each_time() {
         let run = case.setting.launch(&case.policy, &program).run(30);
         let lines: Vec<String> =
             (0..20).map(|i: usize| format!("{} 1 Call 'sendmess' with", 7 + i.to_string().len())).collect();
-        let expected = format!("{} 9 True\n{} 4\n", lines.join(" "), vec!["3"; 8].join(" "));
+        let expected = format!("{} 9 True\n{} 4\n", lines.join(" "), ["3"; 8].join(" "));
         run.expect_code(0).expect_stdout(&expected);
         let mut buffer = [0u8; 64];
         let mut arrived = Vec::new();

@@ -186,7 +186,7 @@ fn norestrictions_lifts_the_rules_alone_and_says_so() {
         let place = Place::new(user);
         let policy = wide_policy().replace("call listdir allow\n", "");
         fs::write(&place.policy, &policy).expect("the policy");
-        let program = "if callfunc == 'initialize':\n  print listdir()\n  f = open('f' * 20, 'w')\n  f.write('x' * 60000000)\n";
+        let program = "if callfunc == 'initialize':\n  print listdir()\n  f = open('f' * 20, 'w')\n  for i in range(60):\n    f.write('x' * 1000000)\n";
         place.run(&[], program, &[]).expect_code(1).expect_stderr("Call 'listdir'");
         let report = place.setting.beside("report");
         let report = report.to_string_lossy();

@@ -1,0 +1,111 @@
+//! Names from end to end: the hosts file, a resolver that never answers, one that answers with far
+//! more than anybody can use, and names as destinations. A question holds nobody else up.
+#![allow(missing_docs)]
+
+use integration::network::{Network, SERVER_ADDRESS};
+use integration::run::{finish, Finished, User};
+use integration::setting::{wide_policy, Setting};
+use std::time::Duration;
+
+fn run(network: &Network, policy: &str, program: &str) -> Finished {
+    let setting = Setting::new("names", User::Caller);
+    let launch = setting.launch(policy, program).option("--wall").option("30");
+    finish(network.inside(&launch.command()), Duration::from_secs(60))
+}
+
+#[test]
+fn the_hosts_file_is_enough_for_names_as_destinations() {
+    let Some(mut network) = Network::new("hosts") else { return };
+    network.names(&format!("{SERVER_ADDRESS} server.example server\n"), "");
+    network.serve(&["http", &format!("{SERVER_ADDRESS}:80")]);
+    network.serve(&["ntp", &format!("{SERVER_ADDRESS}:123")]);
+    let program = "def got(ip, port, message, handle):
+  mycontext['got'] = [ip, port, len(message)]
+  stopcomm(handle)
+if callfunc == 'initialize':
+  print gethostbyname_ex('server')
+  s = openconn('SERVER.example', 80)
+  s.send('GET / HTTP/1.1\\r\\n\\r\\n')
+  print s.recv(15)
+  recvmess('192.0.2.10', 12345, got)
+  print sendmess('server', 123, chr(27) + chr(0) * 47, '192.0.2.10', 12345)
+else:
+  print mycontext['got']
+";
+    run(&network, &wide_policy(), program).expect_code(0).expect_stdout(&format!(
+        "('server.example', ['server'], ['{SERVER_ADDRESS}'])\nHTTP/1.1 200 OK\n48\n['{SERVER_ADDRESS}', 123, 48]\n"
+    ));
+}
+
+#[test]
+fn a_dead_resolver_is_an_exception_in_time_and_holds_nobody_up() {
+    let Some(mut network) = Network::new("dead") else { return };
+    network.names("", &format!("nameserver {SERVER_ADDRESS}\noptions timeout:1 attempts:1\n"));
+    network.serve(&["dns", &format!("{SERVER_ADDRESS}:53"), "0", "198.51.100.1"]);
+    let program = "def tick():
+  mycontext['ticks'] += 1
+  if not mycontext['over']:
+    settimer(0.02, tick, ())
+def ask():
+  try:
+    gethostbyname_ex('second.example')
+    print 'found'
+  except Exception, e:
+    mycontext['second'] = str(e)
+if callfunc == 'initialize':
+  mycontext['ticks'] = 0
+  mycontext['over'] = False
+  tick()
+  settimer(0, ask, ())
+  try:
+    gethostbyname_ex('first.example')
+    print 'found'
+  except Exception, e:
+    print e
+  mycontext['over'] = True
+  print mycontext['ticks'] > 5
+else:
+  print mycontext['second']
+";
+    let run = run(&network, &wide_policy(), program);
+    run.expect_code(0);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", run.stdout);
+    for line in [lines[0], lines[2]] {
+        assert!(line.starts_with("[Errno -3]") || line.starts_with("[Errno -2]"), "{}", run.stdout);
+    }
+    assert_eq!(lines[1], "True");
+}
+
+#[test]
+fn many_answers_are_cut_to_a_bound() {
+    let Some(mut network) = Network::new("many") else { return };
+    network.names("", &format!("nameserver {SERVER_ADDRESS}\n"));
+    network.serve(&["dns", &format!("{SERVER_ADDRESS}:53"), "200", "198.51.100.1"]);
+    let program = "if callfunc == 'initialize':
+  name, aliases, addresses = gethostbyname_ex('many.example')
+  print name, aliases, 1 <= len(addresses) <= 64, addresses[0]
+";
+    run(&network, &wide_policy(), program)
+        .expect_code(0)
+        .expect_stdout("many.example [] True 198.51.100.1\n");
+}
+
+#[test]
+fn no_question_goes_out_for_a_name_that_no_rule_allows() {
+    let Some(network) = Network::new("rules") else { return };
+    // Nobody answers here: a question would take seconds and end in another exception.
+    network.names("127.0.0.1 good.example\n", &format!("nameserver {SERVER_ADDRESS}\n"));
+    let policy =
+        wide_policy().replace("call sendmess allow\n", "call sendmess arg 0 is good.example allow\n");
+    let program = "if callfunc == 'initialize':
+  print sendmess('good.example', 12345, 'x')
+  for name in ['bad.example', '127.0.0.1', 'GOOD.example', 'good.example.']:
+    try:
+      print sendmess(name, 12345, 'x')
+    except Exception, e:
+      print str(e)[:20]
+";
+    let refused = "Call 'sendmess' with\n".repeat(4);
+    run(&network, &policy, program).expect_code(0).expect_stdout(&format!("1\n{refused}"));
+}
