@@ -110,6 +110,17 @@ fn the_debian_package_is_complete() {
     ] {
         assert!(unpacked.join(path).is_file(), "the package lacks {path}");
     }
+    for page in entries(&project_root().join("docs")).filter(|name| name.ends_with(char::is_numeric)) {
+        let section = page.chars().last().unwrap_or('1');
+        assert!(
+            unpacked.join(format!("usr/share/man/man{section}/{page}")).is_file(),
+            "{page} is not installed"
+        );
+    }
+    let completions = entries(&project_root().join("docs/completions")).count();
+    let installed = ["bash-completion/completions", "zsh/site-functions", "fish/vendor_completions.d"]
+        .map(|place| entries(&unpacked.join("usr/share").join(place)).count());
+    assert_eq!(installed.iter().sum::<usize>(), completions, "completions: {installed:?}");
     let conffiles = shell(User::Caller, "dpkg-deb --info \"$1\" conffiles", &[&package]);
     for policy in std::fs::read_dir(unpacked.join("etc/repy")).expect("policies").flatten() {
         let line = format!("/etc/repy/{}\n", policy.file_name().to_string_lossy());
@@ -124,6 +135,15 @@ fn the_debian_package_is_complete() {
     let verified = shell(User::Caller, verify, &[&unpacked]);
     assert_eq!(verified.stdout, "", "systemd finds fault");
     verified.expect_code(0);
+}
+
+/// The names in a directory; none if there is no such directory.
+fn entries(path: &Path) -> impl Iterator<Item = String> {
+    std::fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
 }
 
 /// A root of its own that holds nothing but busybox, with the package installed by dpkg.
