@@ -72,3 +72,10 @@ pub fn skipped(reason: &str) {
     // Not a printing macro: the harness shows their output only for tests that fail.
     let _ = std::io::stderr().write_all(format!("\nskipped: {reason}\n").as_bytes());
 }
+
+/// Whether a program of the system is installed.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    places.map(|place: PathBuf| place.join(program)).any(|path| path.is_file())
+}

@@ -6,7 +6,7 @@ use integration::document::{agrees, blocks, Block};
 use integration::network::{Network, SERVER_ADDRESS};
 use integration::run::finish;
 use integration::scratch::Scratch;
-use integration::{is_root, project_root, skipped};
+use integration::{has, is_root, project_root, skipped};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,9 @@ const SEPARATOR: char = '\u{1e}';
 fn every_command_and_program_of_the_documents_does_what_they_say() {
     if !is_root() {
         return skipped("the documents' servers need a network of their own, which needs root");
+    }
+    if let Some(tool) = ["curl", "pgrep", "hostname", "ip"].into_iter().find(|tool| !has(tool)) {
+        return skipped(&format!("the documents use {tool}, which is not installed"));
     }
     let results: Vec<Result<Count, String>> = std::thread::scope(|scope| {
         let threads: Vec<_> = documents().into_iter().map(|path| scope.spawn(move || check(&path))).collect();

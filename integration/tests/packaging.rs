@@ -3,7 +3,7 @@
 
 use integration::run::{finish, system_command, Finished, User};
 use integration::scratch::Scratch;
-use integration::{is_root, project_root, skipped};
+use integration::{has, is_root, project_root, skipped};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -221,8 +221,4 @@ fn the_debian_package_works_in_a_clean_root_as_an_ordinary_user() {
     assert!(!removed.stdout.contains("/usr/"), "{}", removed.stdout);
     shell(User::Caller, remove, &[&root, Path::new("--purge")]);
     assert!(!root.join("etc/repy").exists());
-}
-
-fn has(program: &str) -> bool {
-    shell(User::Caller, "PATH=$PATH:/usr/sbin:/sbin command -v \"$1\"", &[Path::new(program)]).code() == 0
 }
