@@ -157,16 +157,65 @@ fn what_is_no_request_ends_the_run() {
     }
 }
 
-/// Process ids whose name is the broker's and whose parent is `parent`.
-fn broker_of(parent: u32) -> Option<i32> {
+/// The process of a name whose parent is `parent`.
+fn child_of(parent: u32, wanted: &str) -> Option<i32> {
     let entries = std::fs::read_dir("/proc").ok()?;
     entries.flatten().find_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
         let its_parent: u32 = rest.split(' ').nth(1)?.parse().ok()?;
-        (name == "repy-broker" && its_parent == parent).then_some(pid)
+        (name == wanted && its_parent == parent).then_some(pid)
     })
+}
+
+fn broker_of(parent: u32) -> Option<i32> {
+    child_of(parent, "repy-broker")
+}
+
+/// Makes the broker work as hard as the interpreter: rules hold the destination and the own port is
+/// given, so that each message goes by the broker.
+const WORK: &str = "if callfunc == 'initialize':
+  recvmess('127.0.0.1', PORT, exitall)
+  sendmess('127.0.0.1', 9, 'x', '127.0.0.1', PORT)
+  print 'up'
+  while True:
+    sendmess('127.0.0.1', 9, 'x' * 1000, '127.0.0.1', PORT)
+";
+
+#[test]
+fn the_brokers_time_counts_in_the_programs_share() {
+    const SHARE: f64 = 0.2;
+    for options in [&["--without", "cgroup"][..], &[]] {
+        if options.is_empty() && !integration::is_root() {
+            continue;
+        }
+        let case = Case::new(User::Caller, "call sendmess arg 0 is 127.0.0.1 allow\n");
+        let policy = case.policy.replace("resource cpu 1\n", &format!("resource cpu {SHARE}\n"));
+        let mut launch = case.setting.launch(&policy, &WORK.replace("PORT", &case.own.to_string()));
+        for word in options {
+            launch = launch.option(word);
+        }
+        let start = Instant::now();
+        let mut child = launch.command().spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        assert_eq!(line, "up\n");
+        let times = |name: &str| {
+            let pid = child_of(child.id(), name).unwrap_or_else(|| panic!("no {name}"));
+            let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("its statistics");
+            text.split(' ').next().and_then(|word| word.parse::<f64>().ok()).expect("a number") / 1e9
+        };
+        std::thread::sleep(Duration::from_secs(3));
+        let (interpreter, broker) = (times("repy-interp"), times("repy-broker"));
+        let elapsed = start.elapsed().as_secs_f64();
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("signalled");
+        child.wait().expect("it ends");
+        assert!(broker > 0.2 * interpreter, "the broker had little to do: {broker} s, {interpreter} s");
+        // Not counted, the broker would take as much again as the interpreter may.
+        let most = 1.25 * SHARE * elapsed + 0.05;
+        assert!(interpreter + broker <= most, "{interpreter} s and {broker} s in {elapsed} s");
+    }
 }
 
 #[test]

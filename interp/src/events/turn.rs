@@ -20,6 +20,10 @@ const POLL: u64 = 1_000_000;
 /// How long a run must have left its files alone for a recount from outside to
 /// be newer than its own account, in nanoseconds.
 const QUIET: u64 = 2_000_000_000;
+/// With so many threads ready, only one more timer starts in a turn, in which at
+/// most one thread ends. A thread costs far more memory than a timer: where a
+/// hundred thousand are late at once, they must not all become threads at once.
+const CROWD: usize = 256;
 /// Shortest time between two reports of use, in nanoseconds.
 const REPORT: u64 = 1_000_000_000;
 
@@ -188,6 +192,9 @@ fn start_due(vm: &mut Vm, now: u64) {
                 }
                 heap.release(arguments);
                 spawn(vm, function, items, Role::Timer(number));
+                if vm.ready_count() >= CROWD {
+                    return;
+                }
             }
         }
     }

@@ -149,6 +149,11 @@ impl Vm {
         self.threads.all.get(&id).map_or("", |thread| &thread.name)
     }
 
+    /// Number of threads that are ready to run.
+    pub fn ready_count(&self) -> usize {
+        self.threads.ready.len()
+    }
+
     /// Whether any thread is ready to run.
     pub fn has_ready(&self) -> bool {
         !self.threads.ready.is_empty()
