@@ -322,3 +322,68 @@ fn a_full_disk_is_an_exception_and_the_program_goes_on() {
     }
     run.expect_code(0).expect_stdout("[Errno 28] No space left on device\nTrue still works\n");
 }
+
+/// Odd arguments for every method of a socket and for its handles; afterwards it still works.
+const ODD: &str = "
+def cb(*args):
+  pass
+class Text(str):
+  pass
+def keep(ip, port, sock, this, listener):
+  mycontext['other'] = sock
+  mycontext['handle'] = this
+if callfunc == 'initialize':
+  listener = waitforconn('127.0.0.1', @PORT@, keep)
+  s = openconn('127.0.0.1', @PORT@)
+  while 'other' not in mycontext:
+    sleep(0.01)
+  wrong = []
+  odd = [True, None, 1.5, 'x', [], (), {}, cb, s, listener, Text('x'), 1j]
+  for value in odd:
+    for name, call in [('recv', s.recv), ('stopcomm', stopcomm)]:
+      if value is listener and name == 'stopcomm':
+        continue
+      try:
+        call(value)
+        wrong.append((name, str(value)))
+      except TypeError:
+        pass
+      except Exception, e:
+        if 'Namespace violation' not in str(e):
+          wrong.append((name, str(value), str(e)))
+  for value in [5, -1, 2 ** 70, True, None, 1.5, ['x'], ('x',), {}, cb, s, Text('x')]:
+    try:
+      s.send(value)
+      wrong.append(('send', str(value)))
+    except TypeError:
+      pass
+    except Exception, e:
+      if 'Namespace violation' not in str(e):
+        wrong.append(('send', str(value), str(e)))
+  for name, call in [('close', s.close), ('willblock', s.willblock), ('recv', s.recv), ('send', s.send), ('stopcomm', stopcomm)]:
+    for args, named in [(('x', 'x'), {}), ((1, 2, 3), {}), ((), {'nonsense': 1})]:
+      try:
+        call(*args, **named)
+        wrong.append((name, args, named))
+      except TypeError:
+        pass
+  for value in [-1, -2 ** 70]:
+    try:
+      s.recv(value)
+      wrong.append(('recv', value))
+    except ValueError, e:
+      if str(e) != 'negative buffersize in recv':
+        wrong.append(('recv', value, str(e)))
+  print wrong
+  print s.send(''), s.send(message='kept'), mycontext['other'].recv(2 ** 70), s.willblock()
+  print stopcomm(mycontext['handle']), stopcomm(mycontext['handle']), s.close(), s.close(), stopcomm(listener)
+";
+
+#[test]
+fn odd_arguments_of_a_socket_are_type_errors_and_it_still_works() {
+    let setting = Setting::new("odd", User::Caller);
+    let port = free_port();
+    let launch = setting.launch(&policy(port), &ODD.replace("@PORT@", &port.to_string()));
+    let run = launch.run(60);
+    run.expect_code(0).expect_stdout("[]\n0 4 kept (True, False)\nTrue False True False True\n");
+}
