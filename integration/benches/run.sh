@@ -14,3 +14,6 @@ echo "## Calls of the API"
 echo
 echo "## Servers and timers"
 "$bin/bench_net"
+echo
+echo "## The cost of watching"
+"$bin/bench_monitor" "${BENCH_MONITOR_SECONDS:-10}"

@@ -35,7 +35,7 @@ fn differing(lines: &[Value]) -> Vec<String> {
 
 fn root_with(what: &str) -> bool {
     if !integration::is_root() {
-        println!("skipped: {what} needs root");
+        integration::skipped(&format!("{what} needs root"));
     }
     integration::is_root()
 }
@@ -84,7 +84,7 @@ fn every_line_has_a_command_that_works_without_this_tool() {
         if (command.starts_with("python3") && !have("python3"))
             || (command.starts_with("prlimit") && !have("prlimit"))
         {
-            println!("skipped: {command}");
+            integration::skipped(command);
             continue;
         }
         let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
@@ -146,7 +146,7 @@ fn loosened_limits_of_the_group_are_noticed() {
         };
         let before = fs::read_to_string(file).expect("readable");
         if fs::write(file, other).is_err() {
-            println!("skipped: the kernel takes no other value of {}", file.display());
+            integration::skipped(&format!("the kernel takes no other value of {}", file.display()));
             continue;
         }
         let (code, lines) = audit(&run, User::Caller);
@@ -175,7 +175,7 @@ fn a_process_moved_out_of_its_group_is_noticed() {
     let above = group.parent().expect("a group above").join("cgroup.procs");
     if fs::write(&above, run.sandbox().to_string()).is_err() {
         // Version 2: a group that hands out controllers takes no process.
-        println!("skipped: {} takes no process", above.display());
+        integration::skipped(&format!("{} takes no process", above.display()));
         return;
     }
     let (code, lines) = audit(&run, User::Caller);
@@ -190,7 +190,7 @@ fn a_stopped_or_frozen_process_is_noticed() {
     let setting = Setting::new("audit", User::Caller);
     let run = live(&setting, "stopped", &[]);
     if !integration::is_root() {
-        println!("skipped: without a control group stopping is how the share is held");
+        integration::skipped("without a control group stopping is how the share is held");
         return;
     }
     let sandbox = Pid::from_raw(run.sandbox());
@@ -217,7 +217,7 @@ fn a_stopped_or_frozen_process_is_noticed() {
         fs::remove_dir(&group).expect("removed");
         assert!(seen);
     } else {
-        println!("skipped: no freezer here");
+        integration::skipped("no freezer here");
     }
 }
 

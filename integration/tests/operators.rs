@@ -217,3 +217,97 @@ fn files_that_cannot_be_written_are_bad_input() {
         launch.option("/nonexistent/directory/file").run(20).expect_code(2).expect_stdout("");
     }
 }
+
+/// `top` on a terminal of tmux's, torn down with the test.
+struct Terminal(String);
+
+impl Terminal {
+    fn start() -> Terminal {
+        let terminal = Terminal(format!("repy-top-{}", std::process::id()));
+        let program = integration::bin("repy-launch").to_string_lossy().into_owned();
+        let started =
+            terminal.tmux(&["new-session", "-d", "-s", "top", "-x", "170", "-y", "40", &program, "top"]);
+        assert!(started.status.success(), "{started:?}");
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> std::process::Output {
+        let mut command = std::process::Command::new("tmux");
+        command.args(["-L", &self.0, "-f", "/dev/null"]).args(words).env("TERM", "xterm");
+        command.output().expect("tmux")
+    }
+
+    fn key(&self, key: &str) {
+        self.tmux(&["send-keys", "-t", "top", key]);
+    }
+
+    /// Waits until the screen is as wanted.
+    #[track_caller]
+    fn until(&self, what: &str, good: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let output = self.tmux(&["capture-pane", "-p", "-t", "top"]);
+            let screen = String::from_utf8_lossy(&output.stdout).into_owned();
+            if good(&screen) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}:\n{screen}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+#[test]
+fn top_shows_selects_explains_and_stops() {
+    if std::process::Command::new("tmux").arg("-V").output().is_err() {
+        return integration::skipped("tmux is not installed");
+    }
+    let setting = Setting::new("top", User::Caller);
+    let mut run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "aa-top");
+    let terminal = Terminal::start();
+    // By name: this run is the first then, whatever else runs on this host.
+    terminal.key("n");
+    let shown = run.name()[..14.min(run.name().len())].to_owned();
+    terminal.until("the run is in the table", |screen| {
+        screen.lines().nth(2).is_some_and(|line| line.starts_with(&shown) && line.contains("/50.0M"))
+    });
+    terminal.key("Enter");
+    terminal.until("details", |screen| screen.contains("RESOURCE") && screen.contains("vessel "));
+    terminal.key("Enter");
+    terminal.until("the table again", |screen| !screen.contains("RESOURCE"));
+    terminal.key("s");
+    terminal.until("a question", |screen| screen.contains(&format!("stop {}? y/n", run.name())));
+    terminal.key("n");
+    terminal.until("no question", |screen| !screen.contains("y/n"));
+    assert!(run.listed().is_some(), "not stopped without a yes");
+    terminal.key("s");
+    terminal.until("a question", |screen| screen.contains(&format!("stop {}? y/n", run.name())));
+    terminal.key("y");
+    assert_eq!(run.wait(), 143);
+    terminal.until("the run is gone", |screen| !screen.contains(&shown));
+    terminal.key("q");
+}
+
+#[test]
+fn top_once_and_as_json() {
+    let setting = Setting::new("top", User::Caller);
+    let busy = "print 'started'\nwhile True:\n  pass\n";
+    let run = LiveRun::start(setting.launch(&wide_policy_with("cpu", "0.2"), busy), User::Caller, "once");
+    let table = tool(User::Caller, &["top", "--once"]).expect_code(0).stdout.clone();
+    assert!(table.contains("NAME") && table.contains(&run.name()[..14.min(run.name().len())]), "{table}");
+    assert!(!table.contains('\u{1b}'), "no colours where there is no terminal");
+    let text = tool(User::Caller, &["top", "--json"]).expect_code(0).stdout.clone();
+    let rows: Value = serde_json::from_str(&text).expect("JSON");
+    let row =
+        rows.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == run.name())).expect("the run");
+    assert_eq!(row["now"]["cpu"]["limit"], 0.2);
+    // How much it gets is for the tests of limits; that it is told is for this one.
+    assert!(row["now"]["cpu"]["used"].as_f64().is_some_and(|used| used > 0.0), "{row}");
+    assert!(row["limits"]["memory"].is_number() && row["use"]["memory"].is_number());
+}

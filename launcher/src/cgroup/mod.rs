@@ -33,9 +33,12 @@ const REMOVAL: Duration = Duration::from_millis(200);
 /// which. A start does the same by itself.
 pub fn sweep(site: &Site) -> Vec<PathBuf> {
     let Ok(own) = name::Name::of_this_process() else { return Vec::new() };
+    let mut living = name::Living::default();
     match site {
-        Site::V2(site) => name::sweep(&site.parent, own),
-        Site::V1(site) => site.parents().flat_map(|(_, parent)| name::sweep(parent, own)).collect(),
+        Site::V2(site) => name::sweep(&site.parent, own, &mut living),
+        Site::V1(site) => {
+            site.parents().flat_map(|(_, parent)| name::sweep(parent, own, &mut living)).collect()
+        }
     }
 }
 

@@ -4,12 +4,11 @@
 //! the process namespace in which the id counts: enough to tell whether the
 //! launcher still lives, without a lock file.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use super::read_text;
 
 /// What every group of a run begins with.
 const PREFIX: &str = "repy-";
@@ -52,21 +51,34 @@ impl Name {
 }
 
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = read_text(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
+    // One read: a start looks at every launcher that lives on this host.
+    let mut buffer = [0u8; 1024];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
+    let stat = String::from_utf8_lossy(&buffer[..length]);
     // The command's name may hold blanks and parentheses.
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// Which launchers live, each looked at once however many hierarchies name it.
+#[derive(Debug, Default)]
+pub struct Living(HashMap<u32, Option<u64>>);
+
+impl Living {
+    fn has(&mut self, name: Name) -> bool {
+        *self.0.entry(name.pid).or_insert_with(|| start_time(name.pid)) == Some(name.started)
+    }
 }
 
 /// Removes groups in `parent` whose launcher has died. Only empty groups can be
 /// removed at all, so nothing that runs is ever touched; groups named in
 /// another process namespace than `own` are left alone. Returns what it removed.
-pub fn sweep(parent: &Path, own: Name) -> Vec<PathBuf> {
+pub fn sweep(parent: &Path, own: Name, living: &mut Living) -> Vec<PathBuf> {
     let mut removed = Vec::new();
     let Ok(entries) = fs::read_dir(parent) else { return removed };
     for entry in entries.flatten() {
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str().and_then(Name::parse) else { continue };
-        if name.namespace != own.namespace || start_time(name.pid) == Some(name.started) {
+        if name.namespace != own.namespace || living.has(name) {
             continue;
         }
         let path = entry.path();
@@ -109,7 +121,7 @@ mod tests {
         fs::create_dir(scratch.path().join(dead.text()).join("program")).unwrap();
         fs::create_dir(scratch.path().join(format!("{}-broker", dead.text()))).unwrap();
         fs::create_dir(scratch.path().join("repy-something")).unwrap();
-        assert_eq!(sweep(scratch.path(), own).len(), 2);
+        assert_eq!(sweep(scratch.path(), own, &mut Living::default()).len(), 2);
         let mut left: Vec<String> = fs::read_dir(scratch.path())
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())

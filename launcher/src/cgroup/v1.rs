@@ -87,8 +87,9 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     let mut parents: Vec<&Path> = site.parents().map(|(_, path)| path).collect();
     // Controllers mounted together share one directory.
     parents.dedup();
+    let mut living = name::Living::default();
     for parent in &parents {
-        name::sweep(parent, builder.own);
+        name::sweep(parent, builder.own, &mut living);
     }
     let mut made: Vec<(&Path, PathBuf)> = Vec::new();
     for parent in parents {

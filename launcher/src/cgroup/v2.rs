@@ -167,7 +167,7 @@ pub(super) fn create(
     broker: bool,
     builder: &mut Builder,
 ) -> io::Result<Files> {
-    name::sweep(&site.parent, builder.own);
+    name::sweep(&site.parent, builder.own, &mut name::Living::default());
     if site.step == Step::MoveAside {
         let path = site.parent.join(format!("{}-supervisor", builder.name));
         fs::create_dir(&path).map_err(|error| about(&path, "cannot make the launcher's group", &error))?;

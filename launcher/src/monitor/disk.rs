@@ -23,7 +23,7 @@ const ENTRY: u64 = 4096;
 const STEP: usize = 2_000;
 
 /// Counting takes at most one part in this many of the time.
-const SPACING: u32 = 150;
+const SPACING: u32 = 200;
 
 /// From the start to the first count and the first watch. Most programs that
 /// are shorter than this change little, and taking a watch down costs the kernel
@@ -217,6 +217,7 @@ impl DiskWatch {
         if now < self.next {
             return Ok(None);
         }
+        let started = cost_so_far();
         if self.walk.is_none() {
             self.take_events();
             if !self.changed {
@@ -226,7 +227,6 @@ impl DiskWatch {
             self.walk = Some(Walk::new(self.directory.as_fd())?);
             self.spent = Duration::ZERO;
         }
-        let started = cost_so_far();
         let total = match &mut self.walk {
             // What is over the limit already need not be counted to its end.
             Some(walk) => {

@@ -60,7 +60,7 @@ pub fn draw(rows: &[Row], view: &View, canvas: Canvas) -> String {
 }
 
 fn head(rows: &[Row], canvas: Canvas) -> String {
-    let sum = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>();
+    let sum = |of: fn(&Row) -> f64| rows.iter().map(of).fold(0.0, |sum, value| sum + value);
     let text = format!(
         "repy-launch top: {} runs, processor {:.1} %, memory {}, disk {}, {} denied",
         rows.len(),

@@ -14,7 +14,7 @@ mod run;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::plan::layer::{Layer, Layers};
 pub use check::CheckLine;
@@ -42,6 +42,15 @@ pub use run::{Options, MAX_ACCEPTED};
 struct Line {
     #[command(subcommand)]
     command: Option<Other>,
+    #[command(flatten)]
+    run: RunLine,
+}
+
+/// The line of a run alone. A start is short, and building the other commands would
+/// be a noticeable part of it; what is wrong with a line, the whole one tells.
+#[derive(Debug, Parser)]
+#[command(name = "repy-launch", version, disable_help_flag = true, disable_version_flag = true)]
+struct RunAlone {
     #[command(flatten)]
     run: RunLine,
 }
@@ -83,21 +92,40 @@ pub enum Asked {
 /// What clap says: the message, and whether it is an error at all (`--help`).
 pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
     let original = words.first().is_some_and(|name| is_original(name));
+    if !original && words.get(1).is_some_and(|word| word.as_encoded_bytes().starts_with(b"--")) {
+        if let Ok(options) = run_line(
+            RunAlone::command(),
+            |matches| Ok(RunAlone::from_arg_matches(matches)?.run),
+            false,
+            &words,
+        ) {
+            return Ok(Asked::Run(Box::new(options)));
+        }
+    }
     let command = if original { original_command() } else { Line::command() };
-    let mut words = words.into_iter();
-    let mut head: Vec<OsString> = words.next().into_iter().collect();
-    let rest: Vec<OsString> = words.collect();
-    let first = program_at(&command, &rest);
-    if !original && first == 0 && rest.first().is_some_and(|word| is_subcommand(&command, word)) {
-        head.extend(rest);
-        let line = Line::from_arg_matches(&command.try_get_matches_from(head)?)?;
+    let other = words.get(1).is_some_and(|word| is_subcommand(&command, word));
+    if !original && other {
+        let line = Line::from_arg_matches(&command.try_get_matches_from(words)?)?;
         return match line.command {
             Some(other) => Ok(Asked::Other(other)),
             None => Err(Line::command().error(clap::error::ErrorKind::MissingSubcommand, "no command")),
         };
     }
-    let (options, own) = rest.split_at(first);
-    head.extend_from_slice(options);
+    let line = |matches: &ArgMatches| Ok(Line::from_arg_matches(matches)?.run);
+    run_line(command, line, original, &words).map(|options| Asked::Run(Box::new(options)))
+}
+
+/// Understands the line of a run: options, the program (under the original's name
+/// the restrictions before it), the program's own words.
+fn run_line(
+    command: clap::Command,
+    line: impl Fn(&ArgMatches) -> Result<RunLine, clap::Error>,
+    original: bool,
+    words: &[OsString],
+) -> Result<Options, clap::Error> {
+    let (name, rest) = words.split_at(words.len().min(1));
+    let (options, own) = rest.split_at(program_at(&command, rest));
+    let mut head: Vec<OsString> = name.iter().chain(options).cloned().collect();
     let mut own = own.iter().skip(usize::from(own.first().is_some_and(|word| word == "--")));
     if original {
         head.extend(own.next().map(|policy| joined("--policy=", policy)));
@@ -107,13 +135,10 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
         head.extend(["--".into(), program.clone()]);
     }
     let matches = command.try_get_matches_from(head)?;
-    let line = Line::from_arg_matches(&matches)?.run;
-    let arguments = own.cloned().collect();
-    match Options::of(line, &matches, arguments) {
-        Some(options) => Ok(Asked::Run(Box::new(options))),
-        // Both are required: not reached.
-        None => Err(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, "no program")),
-    }
+    // Both are required: a line without one is refused before this.
+    let missing =
+        || Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, "no policy or no program");
+    Options::of(line(&matches)?, &matches, own.cloned().collect()).ok_or_else(missing)
 }
 
 /// The command line of the manual page and the completions.
