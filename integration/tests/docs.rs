@@ -112,10 +112,12 @@ impl Desk {
         };
         copy("policies");
         copy("examples");
+        // Not in the vessel, whose size counts: these are not stripped as those of a release are.
+        let programs = scratch.directory("bin", None);
         for name in ["repy-launch", "repy-interp"] {
-            std::fs::copy(integration::bin(name), directory.join(name)).expect("copied");
+            std::fs::copy(integration::bin(name), programs.join(name)).expect("copied");
         }
-        std::os::unix::fs::symlink("repy-launch", directory.join("repy")).expect("linked");
+        std::os::unix::fs::symlink("repy-launch", programs.join("repy")).expect("linked");
         scratch.directory("home", None);
         let mut network = Network::new("docs").expect("root");
         let mut names = format!("{SERVER_ADDRESS} www.google.com www.wikipedia.com\n");
@@ -190,14 +192,20 @@ impl Desk {
         let script = self.scratch.write(
             "script",
             format!(
-                "cd {0} || exit 1\nexport PATH={0}:$PATH REPY={0} HOME={1} NO_COLOR=1\n{text}\nstatus=$?\n\
+                "cd {0} || exit 1\nexport PATH={2}:$PATH REPY={0} HOME={1} NO_COLOR=1\n{text}\nstatus=$?\n\
                  jobs -p | xargs -r kill 2>/dev/null\nexit $status\n",
                 self.directory.display(),
-                self.scratch.join("home").display()
+                self.scratch.join("home").display(),
+                self.scratch.join("bin").display()
             ),
         );
         let mut command = self.network.command("bash");
-        command.arg("-c").arg("exec bash \"$1\" >\"$2\" 2>&1").arg("bash").arg(&script).arg(&output);
+        command
+            .arg("-c")
+            .arg("exec timeout -k 5 170 bash \"$1\" >\"$2\" 2>&1")
+            .arg("bash")
+            .arg(&script)
+            .arg(&output);
         let run = finish(command, Duration::from_secs(180));
         let printed = String::from_utf8_lossy(&std::fs::read(&output).unwrap_or_default()).into_owned();
         if run.code() == 0 {
