@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^
 BIN := target/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: help require build demo test lint fmt bench bench-check fuzz vmtest dist deb install uninstall aarch64 ci clean
+.PHONY: help require build demo test lint fmt manual bench bench-check fuzz vmtest dist deb install uninstall aarch64 ci clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -26,6 +26,16 @@ lint: require ## compiler and clippy warnings are errors
 
 fmt: ## format the code (FMT_CHECK=1 only checks)
 	cargo fmt --all $(if $(FMT_CHECK),-- --check)
+
+manual: build ## write the manual pages and shell completions in docs/ anew
+	mkdir -p docs/completions
+	$(BIN)/repy-launch manual repy-launch > docs/repy-launch.1
+	$(BIN)/repy-launch manual restrictions > docs/restrictions.5
+	$(BIN)/repy-interp --manual repy-language > docs/repy-language.7
+	$(BIN)/repy-interp --manual repy-api > docs/repy-api.3
+	$(BIN)/repy-launch completions bash > docs/completions/repy-launch.bash
+	$(BIN)/repy-launch completions zsh > docs/completions/_repy-launch
+	$(BIN)/repy-launch completions fish > docs/completions/repy-launch.fish
 
 bench: build ## print the benchmark tables (docs/benchmarks.md says how to read them)
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/benches/run.sh

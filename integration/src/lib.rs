@@ -10,6 +10,7 @@ pub mod lang;
 pub mod live;
 pub mod network;
 pub mod outside;
+pub mod pty;
 pub mod python;
 pub mod run;
 pub mod scratch;

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use policies::start::Mode;
 use policies::Policy;
 
 use crate::check;
@@ -18,6 +19,7 @@ const USAGE: &str = "\
 usage: repy-interp --unconfined [--simple] [--execinfo] [--policy FILE] [--memory BYTES] PROGRAM [ARGUMENT...]
        repy-interp --check PROGRAM
        repy-interp --dis PROGRAM
+       repy-interp --manual repy-language|repy-api
 
 Programs are run by repy-launch, which confines this interpreter with the
 kernel's means before it starts. Run by hand, nothing holds a program but this
@@ -31,6 +33,7 @@ interpreter's own checks; --unconfined says that you know.
   --memory BYTES   raise MemoryError for what would pass this (default: the policy's)
   --check          only read PROGRAM and say what is wrong with it
   --dis            print the compiled program
+  --manual PAGE    print a manual page, for `man -l`
 ";
 
 /// Exit status of a wrong command line or an unreadable file.
@@ -46,6 +49,7 @@ enum Action {
     Run,
     Check,
     Disassemble,
+    Manual,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -88,6 +92,7 @@ fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Option<Options>, S
             b"--unconfined" => options.action = Action::Run,
             b"--check" => options.action = Action::Check,
             b"--dis" => options.action = Action::Disassemble,
+            b"--manual" => options.action = Action::Manual,
             b"--simple" => options.simple = true,
             b"--execinfo" => options.execinfo = true,
             b"--policy" => options.policy = Some(value("--policy")?),
@@ -125,6 +130,15 @@ fn act(options: Options) -> u8 {
              or with `repy-interp --unconfined {0}` if it may do as it likes",
             program.display()
         ));
+    }
+    if options.action == Action::Manual {
+        return match crate::manual::page(program.as_bytes()) {
+            Some(page) => {
+                print!("{page}");
+                0
+            }
+            None => wrong("the pages are repy-language and repy-api"),
+        };
     }
     let text = match read(Path::new(program)) {
         Ok(text) => text,
@@ -209,6 +223,8 @@ fn unconfined(options: Options, program: Vec<u8>) -> u8 {
         max_accepted: 1024,
         seed: u64::from_ne_bytes(seed),
         memory: options.memory,
+        mode: Mode::Run,
+        asks: false,
     };
     to_the_end(Box::new(host), order)
 }

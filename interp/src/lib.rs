@@ -14,6 +14,8 @@ pub mod compile;
 pub mod events;
 pub mod heap;
 pub mod host;
+pub mod inspect;
+pub mod manual;
 pub mod meter;
 pub mod run;
 pub mod syntax;

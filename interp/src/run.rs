@@ -2,17 +2,20 @@
 //! runs the program, and the supervisor is told how it ended.
 
 use policies::channel::control::{FromInterpreter, Outcome};
-use policies::start::{StartBlock, MAXIMUM_BLOCK};
+use policies::start::{Mode, StartBlock, MAXIMUM_BLOCK};
 use policies::{Policy, PortKind, Resource};
 use std::os::fd::OwnedFd;
 
+use crate::api::record::Recorder;
 use crate::api::state::{Api, Setup};
 use crate::api::{self, show};
 use crate::check;
-use crate::events::{limits_of, run_program, Program};
+use crate::events::{limits_of, run_program, run_session, Program};
 use crate::heap::Value;
 use crate::host::{Channel, Host, Inherited, RealHost, Stream};
+use crate::inspect;
 use crate::meter::Meters;
+use crate::syntax::ast::Module;
 use crate::syntax::Limits;
 use crate::vm::Vm;
 
@@ -52,6 +55,10 @@ pub struct Order {
     pub seed: u64,
     /// Memory of the program in bytes, where the policy does not say.
     pub memory: Option<u64>,
+    /// What to do with the program.
+    pub mode: Mode,
+    /// Whether somebody answers what a `prompt` rule asks.
+    pub asks: bool,
 }
 
 /// Runs as the launcher's child if this process is one: the exit status.
@@ -118,6 +125,8 @@ fn order(start: &OwnedFd) -> Result<Order, String> {
         max_accepted: block.max_accepted,
         seed: block.hash_seed,
         memory: None,
+        mode: block.mode,
+        asks: block.ask,
     })
 }
 
@@ -180,16 +189,27 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
             counts_events: !order.simple,
         },
     );
+    let (api, _) = Api::of(&mut vm);
+    api.asks = order.asks;
+    api.recorder = (order.mode == Mode::Record).then(Recorder::default);
     let name = String::from_utf8_lossy(&order.name).into_owned();
     let limits = Limits { hash_seed: order.seed, ..Limits::default() };
     let module = match check::read(&order.program, &name, &limits) {
         Ok(module) => module,
+        Err(refusal) if order.mode == Mode::Inspect => {
+            inspect::tell(&mut *Api::of(&mut vm).0.host, &inspect::findings(&refusal), &[]);
+            let outcome = Outcome::Refused(refusal.summary().to_owned());
+            return Finished { vm, outcome, kept: Vec::new() };
+        }
         Err(refusal) => {
             let outcome = refused(&mut vm, &refusal.to_string(), refusal.summary());
             return Finished { vm, outcome, kept: Vec::new() };
         }
     };
     drop(order.program);
+    if order.mode == Mode::Inspect {
+        return look(vm, &module);
+    }
     let arguments = (!order.simple).then_some(order.arguments.as_slice());
     let globals = match api::namespace(&mut vm, arguments) {
         Ok(globals) => globals,
@@ -211,11 +231,30 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
         }
     };
     drop(module);
+    if order.mode == Mode::Session {
+        let outcome = run_session(&mut vm, globals);
+        return Finished { vm, outcome, kept: vec![code, Value::Dict(globals)] };
+    }
     if order.execinfo {
         print_header(&mut vm, &order.name, arguments);
     }
     let outcome = run_program(&mut vm, Program { code, globals, simple: order.simple });
     Finished { vm, outcome, kept: vec![code, Value::Dict(globals)] }
+}
+
+/// Looks at a program that could be run, and compiles it, which has limits too.
+fn look(mut vm: Vm, module: &check::Checked<Module>) -> Finished {
+    let found = inspect::inspect(module, &|name| vm.builtin(name).is_some());
+    let globals = vm.heap.new_dict();
+    let (outcome, findings, kept) = match vm.load(module, globals) {
+        Ok(code) => (Outcome::Finished, found.names, vec![code, Value::Dict(globals)]),
+        Err(error) => {
+            let finding = inspect::at(module, error.span, error.message.clone());
+            (Outcome::Refused(error.message), vec![finding], vec![Value::Dict(globals)])
+        }
+    };
+    inspect::tell(&mut *Api::of(&mut vm).0.host, &findings, &found.calls);
+    Finished { vm, outcome, kept }
 }
 
 /// A program that was read but not accepted.

@@ -12,15 +12,18 @@ compile_error!(
 );
 
 pub mod apply;
+pub mod ask;
 pub mod audit;
 pub mod broker;
 pub mod cgroup;
+pub mod check;
 pub mod cli;
 pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod facts;
 pub mod filter;
+pub mod learn;
 pub mod logfile;
 pub mod metrics;
 pub mod monitor;
@@ -28,12 +31,14 @@ pub mod output;
 pub mod plan;
 pub mod ps;
 pub mod registry;
+pub mod repl;
 pub mod report;
 pub mod request;
 pub mod status;
 pub mod stopfile;
 pub mod supervise;
 pub mod sys;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod top;

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
+mod outlook;
+
+pub use outlook::{Outlook, Sketch};
+
 use crate::address::parse_literal;
 use crate::{Action, Call, Condition, Policy, Rule};
 

@@ -186,6 +186,30 @@ impl Policy {
         self.ports(kind).binary_search_by_key(&port, |grant| grant.port).is_ok()
     }
 
+    /// The same policy for whoever decides after the operator was asked: what is asked about
+    /// passes. A rule without conditions gets one that always holds, so that nothing is decided
+    /// on before the arguments are there, as with the question.
+    pub fn with_prompts_passed(&self) -> Policy {
+        let mut builder = PolicyBuilder { policy: self.clone() };
+        builder.policy.rules.clear();
+        builder.policy.by_call = vec![Vec::new(); CALLS.len()];
+        for rule in &self.rules {
+            let passed = Rule { action: Action::Allow, ..rule.clone() };
+            match rule.action {
+                Action::Prompt if rule.conditions.is_empty() => {
+                    for count in 0..=rule.call.facts().parameters.len() as u32 {
+                        let conditions = vec![Condition::CountIs(count)];
+                        builder.push(Rule { conditions, ..passed.clone() });
+                    }
+                    builder.push(Rule { action: Action::Deny, ..rule.clone() });
+                }
+                Action::Prompt => builder.push(passed),
+                _ => builder.push(rule.clone()),
+            }
+        }
+        builder.build()
+    }
+
     /// All rules in file order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -24,6 +24,24 @@ pub const MAXIMUM_RESERVED: usize = 256;
 pub const MAXIMUM_BLOCK: usize =
     MAXIMUM_PROGRAM + MAXIMUM_POLICY + MAXIMUM_ARGUMENT_BYTES + 4 * MAXIMUM_ARGUMENTS + 2 * 1024 * 1024;
 
+/// What the interpreter is to do with the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Run it.
+    #[default]
+    Run,
+    /// Only read it, and tell what was found: nothing of it runs.
+    Inspect,
+    /// Run it, and tell which calls it makes.
+    Record,
+    /// Run the statements that the supervisor sends.
+    Session,
+}
+
+impl Mode {
+    const ALL: [Mode; 4] = [Mode::Run, Mode::Inspect, Mode::Record, Mode::Session];
+}
+
 /// What the launcher tells the interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartBlock {
@@ -56,6 +74,10 @@ pub struct StartBlock {
     pub network: bool,
     /// Seed of the run's hashes.
     pub hash_seed: u64,
+    /// What to do.
+    pub mode: Mode,
+    /// Whether somebody answers what a `prompt` rule asks.
+    pub ask: bool,
 }
 
 impl StartBlock {
@@ -91,6 +113,8 @@ impl StartBlock {
         out.u32(self.max_accepted);
         out.bool(self.network);
         out.u64(self.hash_seed);
+        out.u8(self.mode as u8);
+        out.bool(self.ask);
         Ok(out.finish())
     }
 
@@ -134,6 +158,11 @@ impl StartBlock {
             max_accepted: input.u32("accepted connections")?,
             network: input.bool("network")?,
             hash_seed: input.u64("hash seed")?,
+            mode: {
+                let tag = input.u8("mode")?;
+                *Mode::ALL.get(usize::from(tag)).ok_or(WireError::UnknownTag("mode", tag))?
+            },
+            ask: input.bool("ask")?,
         };
         input.finish()?;
         Ok(block)
@@ -157,7 +186,7 @@ mod tests {
         let lists =
             (proptest::collection::vec(any::<Vec<u8>>(), 0..5), proptest::collection::vec(".{0,12}", 0..5));
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-        let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>());
+        let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), 0usize..4, any::<bool>());
         (texts, lists, flags, numbers).prop_map(|(texts, lists, flags, numbers)| StartBlock {
             policy_text: texts.0,
             policy_name: texts.1,
@@ -173,6 +202,8 @@ mod tests {
             disk_used: numbers.1,
             max_accepted: numbers.2,
             hash_seed: numbers.3,
+            mode: Mode::ALL[numbers.4],
+            ask: numbers.5,
         })
     }
 

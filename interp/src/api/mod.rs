@@ -6,6 +6,7 @@
 //! [`state::Api`]. The engines know nothing of the machine and are tested
 //! alone: [`file`], [`files`], [`locks`], [`crate::meter`], [`crate::host`].
 
+pub mod ask;
 pub mod bind;
 pub mod calls;
 pub mod copy;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod locks;
 pub mod names;
 pub mod network;
+pub mod record;
 pub mod safe_dict;
 pub mod senders;
 pub mod show;

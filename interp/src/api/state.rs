@@ -1,17 +1,19 @@
 //! What the API keeps for a run. It lives in [`Vm::host`]; natives take it
 //! from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use policies::{Argument, Call, Policy};
+use policies::channel::control::ToInterpreter;
+use policies::{Action, Argument, Call, Policy};
 
 use super::error::{ApiError, Arguments, Class, Failure, Kill};
 use super::files::Files;
 use super::locks::Locks;
 use super::network::Network;
+use super::record::Recorder;
 use crate::events::Deadlines;
 use crate::heap::{Builtin, Heap, NativeId, Raised, Value};
-use crate::host::{Host, Stream};
+use crate::host::{Host, Ready, Stream};
 use crate::meter::{Meters, Pass, Rate};
 use crate::vm::native::{block, value, NativeReturn, Resume};
 use crate::vm::{ThreadId, Vm};
@@ -87,6 +89,16 @@ pub struct Api {
     pub end: Option<Kill>,
     /// Calls refused by a rule so far.
     pub refusals: u64,
+    /// Notes every call, where that was asked for.
+    pub recorder: Option<Recorder>,
+    /// Whether somebody answers what a `prompt` rule asks.
+    pub asks: bool,
+    /// Questions asked so far.
+    pub questions: u32,
+    /// What became ready while an answer was waited for.
+    pub unhandled: VecDeque<Ready>,
+    /// What the supervisor said meanwhile.
+    pub unheard: VecDeque<ToInterpreter>,
     /// Threads other than the main one.
     pub(crate) threads: HashMap<ThreadId, Role>,
     /// Origin of `getruntime`, monotonic nanoseconds.
@@ -148,6 +160,11 @@ impl Api {
             network: Network::new(max_accepted),
             end: None,
             refusals: 0,
+            recorder: None,
+            asks: false,
+            questions: 0,
+            unhandled: VecDeque::new(),
+            unheard: VecDeque::new(),
             threads: HashMap::new(),
             origin,
             counts_events,
@@ -391,6 +408,9 @@ pub fn drain_dropped(vm: &mut Vm) {
 /// their positions; `Unset` where it left one out.
 pub fn permit(vm: &mut Vm, call: Call, arguments: &[Value]) -> Result<(), Raised> {
     let (api, heap) = Api::of(vm);
+    if let Some(recorder) = &mut api.recorder {
+        recorder.record(heap, call, arguments);
+    }
     let Some(policy) = &api.policy else { return Ok(()) };
     if let Some(decision) = policy.decided(call) {
         if decision.is_allow() {
@@ -408,13 +428,19 @@ pub fn permit(vm: &mut Vm, call: Call, arguments: &[Value]) -> Result<(), Raised
             other => Argument::Text(super::show::text_of(heap, *other).into()),
         })
         .collect();
-    if policy.decide(call, &texts).is_allow() {
+    let decision = policy.decide(call, &texts);
+    if decision.is_allow() {
         return Ok(());
     }
     let refusal = policy.refusal(call, &texts);
     let given: Vec<Value> = arguments.iter().copied().filter(|argument| !argument.is_unset()).collect();
     let shown = String::from_utf8_lossy(&super::show::repr_of_tuple(heap, &given)).into_owned();
     let message = refusal.message(&shown);
+    if let (true, Action::Prompt, Some(rule)) = (api.asks, decision.action, decision.rule) {
+        if super::ask::ask(api, call, rule, &shown) {
+            return Ok(());
+        }
+    }
     api.refusals += 1;
     Err(vm.heap.raise(Builtin::Exception, &message))
 }

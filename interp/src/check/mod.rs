@@ -11,12 +11,14 @@
 pub mod names;
 pub mod nodes;
 mod refusal;
+mod statement;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use refusal::{Diagnostic, Refusal};
+pub use statement::{read_statement, Reading, ECHO};
 
 use crate::syntax::{self, ast::Module, Limits};
 

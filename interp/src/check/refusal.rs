@@ -46,6 +46,11 @@ impl Refusal {
         Refusal { source: source.clone(), omitted: findings.len() > diagnostics.len(), diagnostics, summary }
     }
 
+    /// The text that is refused.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The findings in the order of the text; at least one. Long lists are cut.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

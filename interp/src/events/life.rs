@@ -103,7 +103,8 @@ fn ended(vm: &mut Vm, thread: ThreadId, main: ThreadId) {
     }
 }
 
-fn killed(kill: Kill) -> Ending {
+/// The ending that a kill comes to.
+pub(super) fn killed(kill: Kill) -> Ending {
     match kill {
         Kill::ExitAll => Outcome::ExitAll,
         Kill::Disk(full) => {

@@ -3,8 +3,10 @@
 
 mod deadlines;
 mod life;
+mod session;
 mod turn;
 
 pub use deadlines::{Deadlines, Key};
 pub use life::{run_program, Ending, Program};
+pub use session::run_session;
 pub use turn::{limits_of, spawn, wake};

@@ -1,6 +1,8 @@
 //! One turn of the loop: what is due is started, what is ready is run, and
 //! when nothing is, the process sleeps until something happens.
 
+use std::collections::VecDeque;
+
 use policies::channel::control::{Counter, FromInterpreter, ToInterpreter};
 use policies::Resource;
 
@@ -26,6 +28,8 @@ const QUIET: u64 = 2_000_000_000;
 const CROWD: usize = 256;
 /// Shortest time between two reports of use, in nanoseconds.
 const REPORT: u64 = 1_000_000_000;
+/// The same where somebody learns from the run, which may be ended at any moment.
+const REPORT_RECORDED: u64 = 100_000_000;
 
 /// Wakes a waiting thread with the result (owned) of what it waits for.
 pub fn wake(vm: &mut Vm, thread: ThreadId, result: Value) {
@@ -49,6 +53,20 @@ pub struct Loop {
     /// The disk account's number of changes, and when it was first seen.
     disk_seen: (u64, u64),
     ready: Vec<Ready>,
+    /// In a session: the statements that came, and whether the running one is
+    /// to end. A session waits for more where another run is over.
+    pub session: Option<Session>,
+}
+
+/// What the supervisor has sent to a session.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Statements, in order.
+    pub statements: VecDeque<Vec<u8>>,
+    /// Ctrl-C was pressed.
+    pub interrupted: bool,
+    /// The supervisor is gone, or has closed the session.
+    pub closed: bool,
 }
 
 /// What a turn came to.
@@ -64,10 +82,19 @@ pub enum Turn {
 }
 
 impl Loop {
+    /// That of a session.
+    pub fn of_session() -> Loop {
+        Loop { session: Some(Session::default()), ..Loop::default() }
+    }
+
     /// One turn.
     pub fn turn(&mut self, vm: &mut Vm) -> Turn {
         drain_dropped(vm);
         let (api, _) = Api::of(vm);
+        if let Some(recorder) = &mut api.recorder {
+            // A run that is killed has told what it did.
+            recorder.tell(&mut *api.host);
+        }
         let now = api.host.now();
         start_due(vm, now);
         if now.saturating_sub(self.polled) >= POLL {
@@ -101,7 +128,8 @@ impl Loop {
         api.flush_output();
         let now = api.host.now();
         self.unreported |= api.meters.take_changed();
-        if self.unreported && now.saturating_sub(self.reported) >= REPORT {
+        let pause = if api.recorder.is_some() { REPORT_RECORDED } else { REPORT };
+        if self.unreported && now.saturating_sub(self.reported) >= pause {
             self.report(api, now);
         }
         if api.network.wants_turn() {
@@ -110,10 +138,15 @@ impl Loop {
         let mut until = api.deadlines.next();
         if self.unreported {
             // One last report, and then no more wakeups.
-            let moment = self.reported.saturating_add(REPORT);
+            let moment = self.reported.saturating_add(pause);
             until = Some(until.map_or(moment, |until| until.min(moment)));
         }
-        if until.is_none() && !api.is_pending() && vm.thread_count() == 0 {
+        if let Some(session) = &self.session {
+            // A frame that was taken at the start of this turn wakes nobody again.
+            if !session.statements.is_empty() || session.interrupted || session.closed {
+                return Turn::Again;
+            }
+        } else if until.is_none() && !api.is_pending() && vm.thread_count() == 0 {
             return Turn::Settled;
         }
         self.look(vm, until, now);
@@ -125,7 +158,15 @@ impl Loop {
         self.polled = now;
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
-        Api::of(vm).0.host.wait(until, &mut ready);
+        let (api, _) = Api::of(vm);
+        // What came while the operator was asked is not told again.
+        ready.extend(api.unhandled.drain(..));
+        let heard = !api.unheard.is_empty();
+        let until = if ready.is_empty() && !heard { until } else { Some(0) };
+        api.host.wait(until, &mut ready);
+        if heard && !ready.contains(&Ready::Control) {
+            ready.push(Ready::Control);
+        }
         for event in &ready {
             match *event {
                 Ready::Socket { socket, readable, writable } => {
@@ -151,12 +192,31 @@ impl Loop {
         let quiet = now.saturating_sub(self.disk_seen.1) >= QUIET;
         // An error means that there are no more, or that the supervisor is
         // gone: then the kernel ends this process as well.
-        while let Ok(frame) = api.host.receive_frame(Channel::Control) {
-            if let Ok(ToInterpreter::DiskUsed(bytes)) = ToInterpreter::decode(&frame.bytes) {
-                if quiet {
+        loop {
+            let told = match api.unheard.pop_front() {
+                Some(told) => told,
+                None => match api.host.receive_frame(Channel::Control) {
+                    Ok(frame) => match ToInterpreter::decode(&frame.bytes) {
+                        Ok(told) => told,
+                        Err(_) => continue,
+                    },
+                    Err(error) => {
+                        if let (Some(session), false) = (&mut self.session, error.would_block()) {
+                            session.closed = true;
+                        }
+                        return;
+                    }
+                },
+            };
+            match (told, &mut self.session) {
+                (ToInterpreter::DiskUsed(bytes), _) if quiet => {
                     let unwritten = api.files.unwritten();
                     api.meters.disk_recount(bytes, unwritten);
                 }
+                (ToInterpreter::Statement(text), Some(session)) => session.statements.push_back(text),
+                (ToInterpreter::Interrupt, Some(session)) => session.interrupted = true,
+                // A figure that comes too late, an answer nobody waits for.
+                _ => {}
             }
         }
     }
@@ -169,6 +229,9 @@ impl Loop {
         let frame = usage(api).encode();
         // Without a supervisor (a run by hand) nobody listens.
         let _sent = api.host.send_frame(Channel::Control, &frame);
+        if let Some(recorder) = &mut api.recorder {
+            recorder.tell(&mut *api.host);
+        }
     }
 }
 

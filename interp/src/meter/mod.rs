@@ -241,6 +241,11 @@ impl Meters {
         self.gates[rate as usize].front()
     }
 
+    /// Forgets a thread that has ended, wherever it stands in line.
+    pub fn leave(&mut self, rate: Rate, who: Waiter) {
+        self.gates[rate as usize].leave(who);
+    }
+
     /// Takes one item.
     pub fn take(&mut self, count: Count) -> Result<(), LimitExceeded> {
         let index = count as usize;

@@ -75,6 +75,18 @@ impl Vm {
         out
     }
 
+    /// The traceback of a session's statement, as Python's own prompt shows it.
+    pub fn short_traceback(&self, uncaught: &Uncaught, text: &str) -> String {
+        let mut out = String::from("Traceback (most recent call last):\n");
+        for line in &self.trace_lines(uncaught.trace) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  File \"{}\", line {}, in {}", line.file, line.line, line.function);
+            let _ = writeln!(out, "    {}", crate::syntax::escape(line.source.trim().as_bytes()));
+        }
+        let _ = writeln!(out, "{}", self.last_line(uncaught.exception, text));
+        out
+    }
+
     /// The last line of the block.
     fn last_line(&self, exception: Value, text: &str) -> String {
         let Value::Instance(instance) = exception else { return text.to_owned() };

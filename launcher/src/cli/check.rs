@@ -1,40 +1,127 @@
-//! `repy-launch check`: validates restrictions files alone.
+//! `repy-launch check`: a restrictions file alone, or programs against it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
-use super::input;
+use policies::Policy;
+use serde_json::{json, Value};
+
+use super::arguments::CheckLine;
+use super::failure::Failure;
+use super::{inner, input, Clock};
 use crate::broker::Unbindable;
+use crate::check::{self, Remark, Shown};
+use crate::supervise::signals::Signals;
+use crate::terminal::colours;
 use crate::verdict::Ending;
 
-/// Checks each file; warnings go to standard output, errors to standard error.
-/// The exit status is 0 if all can be used, else 2.
-pub fn check(files: &[PathBuf]) -> u8 {
+/// Checks; warnings go to standard output, errors to standard error. The exit
+/// status is 0, 2 for the policy or a file that cannot be read, 3 for a program.
+pub fn check(line: &CheckLine, clock: &Clock) -> u8 {
+    let said = attempt(line, clock).unwrap_or_else(|failure| {
+        match line.json {
+            true => println!("{:#}", json!({"exit_code": failure.ending.code(), "error": failure.message})),
+            false => eprintln!("repy-launch: {failure}"),
+        }
+        failure.ending
+    });
+    said.code()
+}
+
+fn attempt(line: &CheckLine, clock: &Clock) -> Result<Ending, Failure> {
+    let file = input::policy(&line.policy, !line.json && colours(io::stderr()))?;
+    let policy = file.parsed.policy;
+    let out = colours(io::stdout());
+    let ports = Unbindable::find(&policy).map(|ports| ports.to_string());
+    let warnings = file.parsed.warnings;
+    if !line.json {
+        let mut count = 0;
+        for warning in warnings.iter().filter(|_| !line.quiet) {
+            println!("{}", warning.render(out).trim_end());
+            count += 1;
+        }
+        if let (Some(ports), false) = (&ports, line.quiet) {
+            println!("warning: {ports}");
+            count += 1;
+        }
+        verdict(line, &line.policy, count);
+    }
     let mut ending = Ending::Done;
-    let colours = |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none();
-    let out = colours(nix::unistd::isatty(std::io::stdout()).unwrap_or(false));
-    let err = colours(nix::unistd::isatty(std::io::stderr()).unwrap_or(false));
-    for path in files {
-        match input::policy(path, err) {
-            Ok(file) => {
-                let warnings = &file.parsed.warnings;
-                for warning in warnings {
-                    println!("{}", warning.render(out).trim_end());
-                }
-                let ports = Unbindable::find(&file.parsed.policy);
-                if let Some(ports) = &ports {
-                    println!("warning: {ports}");
-                }
-                match warnings.len() + usize::from(ports.is_some()) {
-                    0 => println!("{}: good", path.display()),
-                    1 => println!("{}: good, 1 warning", path.display()),
-                    n => println!("{}: good, {n} warnings", path.display()),
-                }
+    let mut programs = Vec::new();
+    if !line.programs.is_empty() {
+        let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
+        for path in &line.programs {
+            let read = program(&policy, path, clock, &mut signals)?;
+            if !read.errors.is_empty() {
+                ending = Ending::Refused;
             }
-            Err(failure) => {
-                eprintln!("repy-launch: {failure}");
-                ending = Ending::BadInput;
+            if line.json {
+                programs.push(read.json(path));
+            } else {
+                say(line, path, &read, out);
             }
         }
     }
-    ending.code()
+    if line.json {
+        let mut told: Vec<Value> =
+            warnings.iter().map(|warning| Value::from(warning.render(false).trim_end())).collect();
+        told.extend(ports.map(Value::from));
+        let policy = json!({"name": line.policy.to_string_lossy(), "warnings": told});
+        println!("{:#}", json!({"exit_code": ending.code(), "policy": policy, "programs": programs}));
+    }
+    Ok(ending)
+}
+
+/// What was found in one program.
+struct Read {
+    errors: Vec<Remark>,
+    warnings: Vec<Remark>,
+}
+
+impl Read {
+    fn json(&self, path: &Path) -> Value {
+        json!({"name": path.to_string_lossy(), "errors": self.errors, "warnings": self.warnings})
+    }
+}
+
+fn program(policy: &Policy, path: &Path, clock: &Clock, signals: &mut Signals) -> Result<Read, Failure> {
+    let text = input::program(path)?;
+    let reading = inner::read(path, text, None, clock, signals)?;
+    let remarks: Vec<Remark> = reading.collected.findings.iter().map(Remark::from).collect();
+    if !reading.sound {
+        return Ok(Read { errors: remarks, warnings: Vec::new() });
+    }
+    let mut warnings = remarks;
+    warnings.extend(check::judge(policy, &reading.collected.calls));
+    warnings.extend(check::memory(policy, reading.memory));
+    warnings.sort_by_key(|warning| if warning.line == 0 { u32::MAX } else { warning.line });
+    Ok(Read { errors: Vec::new(), warnings })
+}
+
+fn say(line: &CheckLine, path: &Path, read: &Read, out: bool) {
+    let name = crate::terminal::harmless(&path.to_string_lossy());
+    let shown = |word, remark, colours| Shown { program: &name, word, remark, colours };
+    for remark in &read.errors {
+        eprint!("{}", shown("error", remark, colours(io::stderr())));
+    }
+    let warnings = if line.quiet { &[] } else { &read.warnings[..] };
+    for remark in warnings {
+        print!("{}", shown("warning", remark, out));
+    }
+    match read.errors.len() {
+        0 => verdict(line, path, warnings.len()),
+        1 => eprintln!("{name}: refused, 1 error"),
+        n => eprintln!("{name}: refused, {n} errors"),
+    }
+}
+
+fn verdict(line: &CheckLine, path: &Path, warnings: usize) {
+    if line.quiet {
+        return;
+    }
+    match warnings {
+        0 => println!("{}: good", path.display()),
+        1 => println!("{}: good, 1 warning", path.display()),
+        n => println!("{}: good, {n} warnings", path.display()),
+    }
 }

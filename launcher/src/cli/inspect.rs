@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::{layers, DoctorLine, ExplainLine, MAX_ACCEPTED};
 use super::failure::Failure;
-use super::input;
+use super::{inner, input, Clock};
 use crate::cgroup::{self, Site};
 use crate::doctor;
 use crate::explain;
@@ -14,27 +14,29 @@ use crate::plan::demand::Demand;
 use crate::plan::layer::Layers;
 use crate::plan::{self, Plan};
 use crate::request::Request;
+use crate::supervise::signals::Signals;
 use crate::verdict::Ending;
 use policies::Policy;
 
 /// Explains a policy on this host, or answers one question about it.
-pub fn explain(line: &ExplainLine) -> u8 {
-    finish(try_explain(line))
+pub fn explain(line: &ExplainLine, clock: &Clock) -> u8 {
+    finish(try_explain(line, clock))
 }
 
 /// Examines the host for runs in a vessel; the exit status is 0 if a run would
 /// start with every layer, else 4.
-pub fn doctor(line: &DoctorLine) -> u8 {
+pub fn doctor(line: &DoctorLine, clock: &Clock) -> u8 {
     if line.sweep {
         return sweep();
     }
-    finish(examine(&line.vessel, line.json))
+    finish(examine(&line.vessel, line.json, clock))
 }
 
 /// Removes control groups that launchers left which were killed.
 fn sweep() -> u8 {
     match Site::find() {
         Ok(site) => {
+            crate::terminal::progress("looking for control groups that were left over");
             let removed = cgroup::sweep(&site);
             for path in &removed {
                 println!("removed {}", path.display());
@@ -88,10 +90,18 @@ fn plan_here(mut request: Request) -> Result<(Plan, Vec<String>), Failure> {
     }
 }
 
-fn try_explain(line: &ExplainLine) -> Result<Ending, Failure> {
+fn try_explain(line: &ExplainLine, clock: &Clock) -> Result<Ending, Failure> {
     let policy = input::policy(&line.policy, false)?.parsed.policy;
     let (plan, missing) = plan_here(request(&policy, &line.vessel, layers(&line.without)))?;
-    match &line.question {
+    match &line.what {
+        Some(program) if Path::new(program).is_file() => {
+            let table = read_program(Path::new(program), &policy, &plan, clock)?;
+            if line.json {
+                println!("{}", serde_json::to_string_pretty(&table).unwrap_or_default());
+            } else {
+                print!("{table}");
+            }
+        }
         Some(question) => {
             let answer =
                 explain::answer(&policy, &plan, question).map_err(|e| Failure::input(e.to_string()))?;
@@ -117,14 +127,36 @@ fn try_explain(line: &ExplainLine) -> Result<Ending, Failure> {
     Ok(Ending::Done)
 }
 
-fn examine(vessel: &Path, json: bool) -> Result<Ending, Failure> {
+/// The calls of a program under a policy.
+fn read_program(
+    path: &Path,
+    policy: &Policy,
+    plan: &Plan,
+    clock: &Clock,
+) -> Result<explain::ProgramTable, Failure> {
+    let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
+    let reading = inner::read(path, input::program(path)?, None, clock, &mut signals)?;
+    let name = crate::terminal::harmless(&path.to_string_lossy());
+    if !reading.sound {
+        let message = format!("program '{name}' is refused; see why with: repy-launch check POLICY {name}");
+        return Err(Failure { ending: Ending::Refused, message });
+    }
+    Ok(explain::program(&name, policy, plan, &reading.collected.calls))
+}
+
+fn examine(vessel: &Path, json: bool, clock: &Clock) -> Result<Ending, Failure> {
     let policy = Policy::parse(policies::samples::TEST.as_bytes(), "restrictions.test")
         .map_err(|_| Failure::internal("the built-in policy cannot be read"))?
         .policy;
     let request = request(&policy, vessel, Layers::NONE);
     let found = Site::find();
     let host = Host::probe(&request, Support::of_group(&found))?;
-    let examination = doctor::examine(&request, &host, found.ok().map(|site| site.describe()));
+    let mut examination = doctor::examine(&request, &host, found.ok().map(|site| site.describe()));
+    if examination.is_complete() {
+        // What switches and versions promise, only an attempt shows.
+        let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
+        examination.trial = inner::trial(vessel, clock, &mut signals).err().map(|failure| failure.message);
+    }
     if json {
         println!("{}", serde_json::to_string_pretty(&examination).unwrap_or_default());
     } else {

@@ -1,13 +1,17 @@
 //! The command line tool: understands what is asked, and does it.
 
 pub mod arguments;
+mod ask;
 mod check;
 mod describe;
 mod failure;
+mod inner;
 mod input;
 mod inspect;
+mod learn;
 mod manual;
 mod prepare;
+mod repl;
 mod run;
 mod servicelog;
 
@@ -52,7 +56,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
     fail_in_order();
     match arguments::parse(words) {
         Ok(Asked::Run(options)) => run::run(&options, &clock),
-        Ok(Asked::Other(other)) => do_other(&other),
+        Ok(Asked::Other(other)) => do_other(&other, &clock),
         Err(error) => {
             // Help and version go to standard output and are no errors.
             let _ = error.print();
@@ -65,15 +69,15 @@ pub fn main(words: Vec<OsString>) -> u8 {
     }
 }
 
-fn do_other(other: &Other) -> u8 {
+fn do_other(other: &Other, clock: &Clock) -> u8 {
     match other {
-        Other::Check(line) => check::check(&line.files),
-        Other::Explain(line) => inspect::explain(line),
-        Other::Doctor(line) => inspect::doctor(line),
-        Other::Manual => {
-            print!("{}", manual::page());
-            Ending::Done.code()
-        }
+        Other::Check(line) => check::check(line, clock),
+        Other::Explain(line) => inspect::explain(line, clock),
+        Other::Learn(line) => learn::learn(line, clock),
+        Other::Repl(line) => repl::repl(line, clock),
+        Other::Doctor(line) => inspect::doctor(line, clock),
+        Other::Manual(line) => show(&manual::of(line.page)),
+        Other::Completions(line) => show(&manual::completions(line.shell)),
         Other::Ps(line) => ps::list(line.json),
         Other::Stop(line) => ps::stop(&line.run),
         Other::Audit(line) => audit::run(line.run.as_deref(), line.all, line.json),
@@ -81,10 +85,18 @@ fn do_other(other: &Other) -> u8 {
     }
 }
 
+/// Prints; a reader that goes away is no error.
+fn show(text: &str) -> u8 {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ending::Done.code()
+}
+
 /// A panic of the launcher is a defect: it is told as such, with the exit status
 /// for it, and the sandbox dies with the launcher (its parent-death signal).
 fn fail_in_order() {
     std::panic::set_hook(Box::new(|panic| {
+        crate::repl::restore();
         eprintln!("repy-launch: internal error: {panic}");
         std::process::exit(i32::from(Ending::Internal.code()));
     }));

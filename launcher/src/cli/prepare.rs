@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use policies::start::StartBlock;
+use policies::start::{Mode, StartBlock};
 use policies::Policy;
 
 use super::arguments::Options;
@@ -41,7 +41,7 @@ pub struct Prepared {
 pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<Prepared, Failure> {
     report.name.clone_from(&options.name);
     report.call_rules_checked = !options.norestrictions;
-    let colours = !options.quiet && nix::unistd::isatty(std::io::stderr()).unwrap_or(false);
+    let colours = !options.quiet && crate::terminal::colours(std::io::stderr());
     let file = input::policy(&options.policy, colours)?;
     report.policy = Some(FileReport::new(&options.policy.to_string_lossy(), &file.content));
     if options.verbose {
@@ -79,6 +79,8 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
         max_accepted: options.max_accepted,
         network: demand.network.value,
         hash_seed: hash_seed(),
+        mode: Mode::Run,
+        ask: options.ask,
     };
     let start_block =
         start.encode().map_err(|error| Failure::input(format!("the command line is too long: {error}")))?;
@@ -99,7 +101,7 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
 
 /// A number nobody can guess, for the hashes of this run. The standard library
 /// seeds its own hash tables from the kernel's random numbers.
-fn hash_seed() -> u64 {
+pub(super) fn hash_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

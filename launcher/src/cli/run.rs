@@ -10,7 +10,7 @@ use super::arguments::Options;
 use super::describe::{Asked, Outcome};
 use super::failure::{describe, Failure};
 use super::input::VesselDirectory;
-use super::prepare::{self, Prepared};
+use super::prepare;
 use super::Clock;
 use crate::apply::{self, CgroupEntry, Launched, Timing};
 use crate::broker::{Settings, Unbindable};
@@ -20,10 +20,11 @@ use crate::facts::{Host, Support};
 use crate::logfile::{CircularLog, Keeping};
 use crate::metrics::Metrics;
 use crate::output::Output;
-use crate::plan::layer::Layer;
+use crate::plan::layer::{Layer, Layers};
 use crate::plan::{self, Plan, Refusal};
 use crate::report::atomic::Place;
 use crate::report::Report;
+use crate::request::Request;
 use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
 use crate::supervise::broker::Broker;
@@ -64,12 +65,17 @@ pub fn run(options: &Options, clock: &Clock) -> u8 {
 }
 
 /// Durations of the launcher's own steps.
-struct Steps {
+pub(super) struct Steps {
     last: Instant,
     list: Vec<Timing>,
 }
 
 impl Steps {
+    /// Begins to count.
+    pub(super) fn new(started: Instant) -> Steps {
+        Steps { last: started, list: Vec::new() }
+    }
+
     fn done(&mut self, step: &'static str) {
         let now = Instant::now();
         self.list.push(Timing { step, took: now - self.last });
@@ -101,7 +107,7 @@ fn attempt(
     place: &mut Option<Place>,
     outward: &mut Outward,
 ) -> Result<Ending, Failure> {
-    let mut steps = Steps { last: clock.started, list: Vec::new() };
+    let mut steps = Steps::new(clock.started);
     // From here on Ctrl-C ends the run in order, whenever it comes.
     let mut signals =
         Signals::install().map_err(|error| Failure::internal(format!("signals: {}", describe(&error))))?;
@@ -117,7 +123,7 @@ fn attempt(
     let prepared = prepare::prepare(options, clock, report)?;
     steps.done("read policy and program");
 
-    let (site, support) = find_site(options)?;
+    let (site, support) = find_site(options.without, options.plan)?;
     steps.done("look for a control group");
     let host = Host::probe(&prepared.request, support)?;
     let plan = plan::plan(&prepared.request, &host)?;
@@ -131,6 +137,10 @@ fn attempt(
         report.conclude(Ending::Done, "only the plan was asked for", clock.started.elapsed());
         return Ok(Ending::Done);
     }
+    let partner = match options.ask {
+        true => super::ask::partner(&prepared.policy, &options.policy.to_string_lossy())?,
+        false => None,
+    };
     warn(options, &plan, Unbindable::find(&prepared.policy).as_ref());
 
     // The operator's files come into being only now, when the run will begin.
@@ -140,7 +150,7 @@ fn attempt(
     if let Some(metrics) = metrics(options, &prepared.policy)? {
         outward.set_metrics(metrics);
     }
-    let started = start(options, &prepared, &plan, &host, site, &mut steps);
+    let started = start(&prepared.request, options.timings, &plan, &host, site, &mut steps);
     let (mut launched, group) = match started {
         Ok(started) => started,
         Err(failure) => {
@@ -163,7 +173,9 @@ fn attempt(
         .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
     let broker = prepared.request.demand.network.value.then(|| -> Box<dyn Broker> {
         let restrictions = !options.norestrictions;
-        Box::new(Settings::new(policy.clone(), restrictions, options.addresses.clone(), &host, plan.enforced))
+        // What was asked inside is not asked again.
+        let policy = if options.ask { policy.with_prompts_passed() } else { policy.clone() };
+        Box::new(Settings::new(policy, restrictions, options.addresses.clone(), &host, plan.enforced))
     });
     let run = Run {
         pidfd,
@@ -181,6 +193,7 @@ fn attempt(
         started: clock.started,
         broker,
         describe: Some(Box::new(move || outcome.record(options, clock, &asked, plan_of_run))),
+        partner,
     };
     let ended = supervise::supervise(run, &mut signals, outward)
         .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
@@ -201,15 +214,15 @@ fn attempt(
 /// ordinary user whose login session is not delegated is moved into a scope of
 /// its own, if its systemd can be asked: this function then starts the launcher
 /// again and does not return.
-fn find_site(options: &Options) -> Result<(Option<Site>, Support), Failure> {
-    if options.without.contains(Layer::Cgroup) {
+pub(super) fn find_site(waived: Layers, only_look: bool) -> Result<(Option<Site>, Support), Failure> {
+    if waived.contains(Layer::Cgroup) {
         return Ok((None, Support::no("waived")));
     }
     let found = Site::find();
     let support = Support::of_group(&found);
     match found {
         Ok(site) => Ok((Some(site), support)),
-        Err(missing) if missing.scope_possible && !options.plan => {
+        Err(missing) if missing.scope_possible && !only_look => {
             let error = cgroup::enter_scope();
             let reason =
                 format!("{}; asking systemd for a scope failed: {}", missing.reason, describe(&error));
@@ -220,9 +233,9 @@ fn find_site(options: &Options) -> Result<(Option<Site>, Support), Failure> {
 }
 
 /// Makes the control group and the sandbox in it.
-fn start(
-    options: &Options,
-    prepared: &Prepared,
+pub(super) fn start(
+    request: &Request,
+    timings: bool,
     plan: &Plan,
     host: &Host,
     site: Option<Site>,
@@ -230,7 +243,7 @@ fn start(
 ) -> Result<(Launched, Option<Group>), Failure> {
     let group = match (plan.group(), &site) {
         (Some(limits), Some(site)) => {
-            let made = Group::create(site, &limits, prepared.request.demand.network.value);
+            let made = Group::create(site, &limits, request.demand.network.value);
             Some(made.map_err(|missing| Refusal {
                 layer: Some(Layer::Cgroup),
                 reason: missing.reason,
@@ -246,7 +259,7 @@ fn start(
         None => CgroupEntry::default(),
     };
     steps.done("make the control group");
-    let launched = apply::launch(plan, &prepared.request, &host.vessel, entry, options.timings)?;
+    let launched = apply::launch(plan, request, &host.vessel, entry, timings)?;
     if let Some(Err(error)) = group.as_ref().map(Group::hold_share) {
         process::kill_and_reap(launched.pidfd.as_fd());
         return Err(Failure { ending: Ending::NoSandbox, message: error.to_string() });
@@ -270,7 +283,7 @@ fn open_log(path: &Path, vessel: &VesselDirectory) -> Result<CircularLog, Failur
     CircularLog::open(path, keeping).map_err(|error| Failure::on_path("log file", path, &error))
 }
 
-fn limits(policy: &policies::Policy) -> Limits {
+pub(super) fn limits(policy: &policies::Policy) -> Limits {
     Limits {
         memory: policy.whole(Resource::Memory),
         memory_line: policy.line(Resource::Memory).unwrap_or(0),

@@ -45,12 +45,16 @@ pub struct Examination {
     pub notes: Vec<String>,
     /// Why no run is possible at all, where that is so.
     pub impossible: Option<String>,
+    /// Why a run that was tried did not begin, though nothing seemed to be missing.
+    pub trial: Option<String>,
 }
 
 impl Examination {
     /// Whether a run would start without giving up a layer.
     pub fn is_complete(&self) -> bool {
-        self.impossible.is_none() && self.layers.iter().all(|layer| layer.state != "missing")
+        self.impossible.is_none()
+            && self.trial.is_none()
+            && self.layers.iter().all(|layer| layer.state != "missing")
     }
 }
 
@@ -90,6 +94,7 @@ pub fn examine(request: &Request, host: &Host, group: Option<String>) -> Examina
         facts: facts(host, group),
         layers: layers.collect(),
         notes: outcome.as_ref().map_or_else(|_| Vec::new(), |plan| plan.notes.clone()),
+        trial: None,
         impossible: outcome.err().map(|refusal| format!("{}: {}", refusal.reason, refusal.remedy)),
     }
 }
@@ -112,9 +117,10 @@ fn facts(host: &Host, group: Option<String>) -> Vec<Fact> {
     let landlock = match &host.landlock {
         None => "not enabled".to_owned(),
         Some(found) => format!(
-            "ABI {}: {} file rights, TCP ports {}, scopes {}",
+            "ABI {}: {} file rights{}, TCP ports {}, scopes {}",
             found.abi,
             found.fs.count_ones(),
+            lacking_rights(found.fs),
             if found.net & 3 == 3 { "yes" } else { "no" },
             if found.scoped & 3 == 3 { "yes" } else { "no" },
         ),
@@ -126,10 +132,60 @@ fn facts(host: &Host, group: Option<String>) -> Vec<Fact> {
         fact("seccomp filters", supported(&host.seccomp)),
         fact("deny write-execute", if host.mdwe { "yes" } else { "no (kernel 6.3 has it)" }.to_owned()),
         fact("user namespaces", supported(&host.userns)),
+        fact(
+            "AppArmor",
+            apparmor(number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")).to_owned(),
+        ),
         fact("control groups", group.unwrap_or_else(|| supported(&host.cgroup))),
         fact("open files", format!("hard limit {}", host.open_files)),
         fact("kernel log", kernel_log().to_owned()),
+        fact("audit", audit(&text("/proc/sys/kernel/seccomp/actions_logged"))),
     ]
+}
+
+/// The file rights that this kernel does not know, of those with a name here.
+fn lacking_rights(known: u64) -> String {
+    let later = [(13, "REFER"), (14, "TRUNCATE"), (15, "IOCTL_DEV")];
+    let lacking: Vec<&str> =
+        later.into_iter().filter(|(bit, _)| known & (1 << bit) == 0).map(|(_, name)| name).collect();
+    match lacking[..] {
+        [] => String::new(),
+        _ => format!(" (without {}: the filter carries that)", lacking.join(", ")),
+    }
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn number(path: &str) -> Option<u64> {
+    text(path).parse().ok()
+}
+
+/// What AppArmor makes of an ordinary user's namespaces.
+fn apparmor(restricts: Option<u64>) -> &'static str {
+    match restricts {
+        None => "does not restrict user namespaces (no such switch)",
+        Some(0) => "does not restrict user namespaces",
+        Some(_) => {
+            "restricts user namespaces of ordinary users (Ubuntu): load the profile in packaging/apparmor, or set \
+             sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+        }
+    }
+}
+
+/// Which endings by a filter the kernel writes down.
+fn audit(logged: &str) -> String {
+    if logged.is_empty() {
+        return "this kernel does not say which denials it logs".to_owned();
+    }
+    match logged.split(' ').any(|word| word == "kill_process") {
+        true => format!("fatal denials are logged ({logged})"),
+        false => format!(
+            "fatal denials are not logged ({logged}); to have them logged: sysctl -w \
+             kernel.seccomp.actions_logged='{logged} kill_process'"
+        ),
+    }
 }
 
 /// Whether the system call of a process that the filter killed can be named.
@@ -158,9 +214,14 @@ impl fmt::Display for Examination {
         for note in &self.notes {
             writeln!(text, "note: {note}")?;
         }
+        if let Some(reason) = &self.trial {
+            writeln!(text, "\nA run was tried, and did not begin: {reason}")?;
+        }
         match &self.impossible {
             Some(reason) => writeln!(text, "\nNo run is possible: {reason}")?,
-            None if self.is_complete() => writeln!(text, "\nEvery layer is there: a run is fully confined.")?,
+            None if self.is_complete() => {
+                writeln!(text, "\nEvery layer is there: a run is fully confined (one was tried).")?
+            }
             None => {
                 writeln!(text, "\nA run is refused (exit 4) unless each missing layer is given up by name.")?
             }
@@ -237,6 +298,24 @@ mod tests {
         for layer in [Layer::Cgroup, Layer::Userns, Layer::Mountns, Layer::Netns, Layer::Landlock] {
             assert_eq!(state(&examination, layer), "missing", "{layer}");
         }
+    }
+
+    #[test]
+    fn facts_that_need_a_remedy_name_it() {
+        assert_eq!(lacking_rights(0xffff), "");
+        assert!(lacking_rights(0x3fff).contains("TRUNCATE, IOCTL_DEV"));
+        assert!(apparmor(Some(1)).contains("packaging/apparmor"));
+        assert!(
+            audit("errno log").contains("sysctl -w kernel.seccomp.actions_logged='errno log kill_process'")
+        );
+        assert!(audit("kill_process log").starts_with("fatal denials are logged"));
+    }
+
+    #[test]
+    fn a_trial_that_fails_is_a_gap() {
+        let mut examination = examine(&request(), &Host { cgroup: Support::Yes, ..host() }, None);
+        examination.trial = Some("EPERM in clone3".to_owned());
+        assert!(!examination.is_complete() && examination.to_string().contains("EPERM in clone3"));
     }
 
     #[test]

@@ -3,17 +3,21 @@
 //!
 //! Pure: a policy and a plan go in, rows come out. Nothing is started.
 
+mod lacking;
 mod print;
+mod program;
 mod query;
 
+pub use lacking::Lack;
 pub use print::{table, table_json};
+pub use program::{program, CallRow, ProgramTable};
 pub use query::{answer, Answer, QueryError};
 
 use policies::carriers::{self, Carriage, Control};
-use policies::{Kind, Limit, Policy, Resource, Rule};
+use policies::{Action, Kind, Limit, Policy, Resource, Rule};
 use serde::Serialize;
 
-use crate::plan::control::Action;
+use crate::plan::control;
 use crate::plan::layer::Layer;
 use crate::plan::Plan;
 
@@ -28,6 +32,8 @@ pub struct Row {
     pub held_by: Vec<Holder>,
     /// Whether something outside the interpreter holds it on this host.
     pub outside: bool,
+    /// What would hold it still on a host that lacks a layer.
+    pub lacking: Vec<Lack>,
     /// What an operator should know besides; may be empty.
     pub note: &'static str,
 }
@@ -76,14 +82,21 @@ fn resource_rows(policy: &Policy, resource: Resource, plan: &Plan) -> Vec<Row> {
     }
 }
 
+/// What is said of a rule that asks.
+const PROMPT: &str = "without --ask it denies, and all of these hold; with --ask the interpreter alone asks, and the broker lets \
+                      what was asked pass";
+
 fn rule_row(rule: &Rule, plan: &Plan) -> Row {
-    Row { line: rule.line, text: rule.to_string(), ..held(carriers::of_call(rule.call), plan) }
+    let row = held(carriers::of_call(rule.call), plan);
+    let note = if rule.action == Action::Prompt { PROMPT } else { row.note };
+    Row { line: rule.line, text: rule.to_string(), note, ..row }
 }
 
 fn held(carriage: Carriage, plan: &Plan) -> Row {
     let held_by: Vec<Holder> = carriage.controls.iter().map(|control| holder(*control, plan)).collect();
     let outside = held_by.iter().any(|holder| holder.absent.is_none() && holder.layer != "interpreter");
-    Row { line: 0, text: String::new(), held_by, outside, note: carriage.note }
+    let lacking = lacking::of(carriage, plan);
+    Row { line: 0, text: String::new(), held_by, outside, lacking, note: carriage.note }
 }
 
 fn holder(control: Control, plan: &Plan) -> Holder {
@@ -128,7 +141,7 @@ fn layer_of(control: Control) -> Option<Layer> {
 fn value(control: Control, plan: &Plan) -> Option<String> {
     let limit = |wanted: &str| {
         plan.controls.iter().find_map(|control| match &control.action {
-            Action::Limit(limit) if limit.name == wanted => Some(limit.value.to_string()),
+            control::Action::Limit(limit) if limit.name == wanted => Some(limit.value.to_string()),
             _ => None,
         })
     };
@@ -148,7 +161,7 @@ fn value(control: Control, plan: &Plan) -> Option<String> {
 fn landlock_text(plan: &Plan) -> Option<String> {
     plan.controls
         .iter()
-        .find(|control| matches!(control.action, Action::Landlock(_)))
+        .find(|control| matches!(control.action, control::Action::Landlock(_)))
         .map(|control| control.action.to_string())
 }
 

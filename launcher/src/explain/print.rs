@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Answer, Row};
+use super::{Answer, ProgramTable, Row};
 use crate::plan::Plan;
 
 /// Width of the column that names the control.
@@ -25,6 +25,13 @@ pub fn table(rows: &[Row], plan: &Plan) -> String {
                 (None, None) => format!("{}: {}", holder.object, holder.effect),
             };
             let _ = writeln!(text, "      {:11} {:NAME$} {what}", holder.layer, holder.control);
+        }
+        for lack in &row.lacking {
+            let rest = match lack.remaining[..] {
+                [] => "nothing holds it".to_owned(),
+                _ => lack.remaining.join(", "),
+            };
+            let _ = writeln!(text, "      {:11} {:NAME$} {rest}", "without", lack.layer);
         }
         if !row.note.is_empty() {
             let _ = writeln!(text, "      note: {}", row.note);
@@ -53,6 +60,29 @@ pub fn table_json(rows: &[Row], plan: &Plan) -> serde_json::Value {
         "waived": names(plan.waived),
         "notes": plan.notes,
     })
+}
+
+impl fmt::Display for ProgramTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.calls.iter().map(|row| row.call.chars().count()).max().unwrap_or(0).min(50);
+        for row in &self.calls {
+            let by = row.policy_line.map_or_else(String::new, |line| format!("line {line}: "));
+            writeln!(f, "{:>4}  {:width$}  {:7}  {by}{}", row.line, row.call, row.verdict, row.because)?;
+            writeln!(f, "      {:width$}  {:7}  {}", "", "by", row.held_by.join(", "))?;
+        }
+        if self.calls.is_empty() {
+            writeln!(f, "{}: no call of the API stands in its text", self.program)?;
+        }
+        if !self.unused.is_empty() {
+            let lines: Vec<String> = self.unused.iter().map(|(line, _)| line.to_string()).collect();
+            writeln!(
+                f,
+                "note: lines of the policy for calls that the text does not seem to make: {}",
+                lines.join(" ")
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Answer {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use policies::address::parse_literal;
-use policies::{Argument, Call, Kind, Policy, PortKind, Resource};
+use policies::{suggest, Argument, Call, Kind, Policy, PortKind, Resource};
 use serde::Serialize;
 
 use crate::filter;
@@ -45,6 +45,7 @@ const QUESTIONS: &[&str] = &[
     "'open NAME [MODE]'",
     "'remove NAME'",
     "'list'",
+    "'resolve HOST'",
     "'call NAME [ARGUMENT…]'",
     "'syscall NAME'",
     "'memory BYTES'",
@@ -73,14 +74,23 @@ pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, Qu
         ["open", name, mode] => call(policy, plan, Call::Open, &[name, mode]),
         ["remove", name] => call(policy, plan, Call::RemoveFile, &[name]),
         ["list"] => call(policy, plan, Call::ListDir, &[]),
+        ["resolve", host] => call(policy, plan, Call::GetHostByNameEx, &[host]),
         ["syscall", name] => syscall(plan, name).map_err(wrong)?,
         ["call", name, ref arguments @ ..] => {
-            let wanted = Call::from_name(name).ok_or_else(|| wrong(format!("there is no call '{name}'")))?;
+            let names = Call::all().map(Call::name);
+            let wanted = Call::from_name(name).ok_or_else(|| {
+                wrong(meant(format!("there is no call '{name}'"), suggest::call(name, names)))
+            })?;
+            call(policy, plan, wanted, arguments)
+        }
+        [name, ref arguments @ ..] if Call::from_name(name).is_some() => {
+            let wanted = Call::from_name(name).ok_or_else(|| wrong(String::new()))?;
             call(policy, plan, wanted, arguments)
         }
         [name, amount] => {
-            let resource = Resource::from_name(name)
-                .ok_or_else(|| wrong(format!("'{name}' is no resource and no question")))?;
+            let resource = Resource::from_name(name).ok_or_else(|| {
+                wrong(meant(format!("'{name}' is no resource and no question"), known(name)))
+            })?;
             let amount: f64 = amount
                 .parse()
                 .ok()
@@ -88,10 +98,27 @@ pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, Qu
                 .ok_or_else(|| wrong(format!("'{amount}' is no amount")))?;
             quantity(policy, plan, resource, amount)
         }
-        _ => return Err(wrong("it has an unknown form".to_owned())),
+        [first, ..] => return Err(wrong(meant("it has an unknown form".to_owned(), known(first)))),
+        [] => return Err(wrong("it has an unknown form".to_owned())),
     };
     answer.question = words.join(" ");
     Ok(answer)
+}
+
+/// Adds what may have been meant.
+fn meant(reason: String, advice: Option<String>) -> String {
+    match advice {
+        Some(advice) => format!("{reason}; {advice}"),
+        None => reason,
+    }
+}
+
+/// The first word of a question, a resource or a call that a word may stand for.
+fn known(word: &str) -> Option<String> {
+    let words = ["bind", "connect", "send", "open", "remove", "list", "resolve", "syscall", "call"];
+    let resources = Resource::all().map(Resource::name);
+    let names = words.into_iter().chain(resources).chain(Call::all().map(Call::name));
+    suggest::similar(word, names.filter(|name| *name != word))
 }
 
 fn rule_text(policy: &Policy, rule: Option<u32>) -> (Option<u32>, String) {
@@ -215,7 +242,8 @@ fn quantity(policy: &Policy, plan: &Plan, resource: Resource, amount: f64) -> An
 
 fn syscall(plan: &Plan, name: &str) -> Result<Answer, String> {
     if filter::syscalls::number(name).is_none() {
-        return Err(format!("there is no system call '{name}' on this architecture"));
+        let advice = suggest::similar(name, filter::syscalls::all().map(|(name, _)| name));
+        return Err(meant(format!("there is no system call '{name}' on this architecture"), advice));
     }
     let filter_plan = plan.controls.iter().find_map(|control| match &control.action {
         Action::Filter(filter) => Some(filter),

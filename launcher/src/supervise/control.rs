@@ -1,12 +1,14 @@
 //! The supervisor's end of the control channel. Everything that arrives is
 //! untrusted: frames are bounded, decoded totally, and taken at a bounded pace.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::partner::Partner;
 use nix::errno::Errno;
-use nix::sys::socket::{recv, send, MsgFlags};
+use nix::sys::socket::{recv, send, shutdown, MsgFlags, Shutdown};
 use policies::channel::control::{Counter, FromInterpreter, Outcome, ToInterpreter, MAXIMUM_FRAME};
 
 /// Frames taken at once, then a pause: an honest interpreter sends about one in
@@ -18,7 +20,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LAST: u32 = 4_096;
 
 /// What the interpreter told.
-#[derive(Debug)]
 pub struct Control {
     channel: OwnedFd,
     open: bool,
@@ -26,6 +27,10 @@ pub struct Control {
     not_before: Option<Instant>,
     /// A figure that could not be sent yet.
     unsent: Option<u64>,
+    /// What a partner says, in order, until there is room for it.
+    saying: VecDeque<ToInterpreter>,
+    /// What is for a partner, if there is one.
+    partner: Option<Box<dyn Partner>>,
     told: Told,
     buffer: Vec<u8>,
 }
@@ -52,9 +57,57 @@ impl Control {
             taken: 0,
             not_before: None,
             unsent: None,
+            saying: VecDeque::new(),
+            partner: None,
             told: Told::default(),
             // One byte more than a frame: a longer one is seen to be cut.
             buffer: vec![0; MAXIMUM_FRAME + 1],
+        }
+    }
+
+    /// From now on a partner hears what is not the supervisor's own business.
+    pub fn introduce(&mut self, partner: Option<Box<dyn Partner>>) {
+        self.partner = partner;
+    }
+
+    /// The partner.
+    pub fn partner(&mut self) -> Option<&mut (dyn Partner + 'static)> {
+        self.partner.as_deref_mut()
+    }
+
+    /// What the partner waits for.
+    pub fn partner_readable(&self) -> Option<BorrowedFd<'_>> {
+        self.partner.as_ref().filter(|partner| self.open && !partner.has_left())?.readable()
+    }
+
+    /// The partner's descriptor is readable.
+    pub fn partner_ready(&mut self) {
+        let said = self.partner.as_mut().map(|partner| partner.on_readable());
+        self.say(said.unwrap_or_default());
+    }
+
+    /// What was printed before the frames just read has been passed on.
+    pub fn settle_partner(&mut self) {
+        let said = self.partner.as_mut().map(|partner| partner.settle());
+        self.say(said.unwrap_or_default());
+    }
+
+    /// Tells the interpreter that nothing more will be said.
+    pub fn close(&mut self) {
+        // It is gone already: then that is what its end says.
+        let _ = shutdown(self.channel.as_raw_fd(), Shutdown::Write);
+    }
+
+    /// Sends what the partner says, as far as there is room.
+    fn say(&mut self, said: Vec<ToInterpreter>) {
+        self.saying.extend(said);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        while let Some(next) = self.saying.front() {
+            match send(self.channel.as_raw_fd(), &next.encode(), flags) {
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => return,
+                // Sent, or nobody is there any more.
+                _ => drop(self.saying.pop_front()),
+            }
         }
     }
 
@@ -108,6 +161,7 @@ impl Control {
 
     /// Sends what could not be sent before.
     pub fn send_again(&mut self) {
+        self.say(Vec::new());
         let Some(bytes) = self.unsent else { return };
         let frame = ToInterpreter::DiskUsed(bytes).encode();
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
@@ -166,12 +220,17 @@ impl Control {
                 self.told.accepted = accepted;
                 Ok(())
             }
-            // Nobody is there to ask, and then a prompt means no.
-            FromInterpreter::Prompt { question, .. } => {
-                let frame = ToInterpreter::PromptAnswer { question, allow: false }.encode();
-                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            frame => {
+                let answer = match (&mut self.partner, &frame) {
+                    (Some(partner), _) => partner.hear(frame),
+                    // Nobody is there to ask, and then a prompt means no.
+                    (None, FromInterpreter::Prompt { question, .. }) => {
+                        vec![ToInterpreter::PromptAnswer { question: *question, allow: false }]
+                    }
+                    (None, _) => return Err("a frame that this kind of run has no use for".to_owned()),
+                };
                 // An interpreter that takes no answer keeps waiting: its own loss.
-                let _ = send(self.channel.as_raw_fd(), &frame, flags);
+                self.say(answer);
                 Ok(())
             }
         }

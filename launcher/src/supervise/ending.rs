@@ -24,6 +24,8 @@ pub enum Cause {
     Wall,
     /// The stop file.
     Stop(Order),
+    /// The operator has left a session, and the interpreter did not notice.
+    Left,
     /// A signal to the launcher.
     Signal(&'static str, Ending),
     /// The sandbox sent what no interpreter sends.
@@ -125,6 +127,7 @@ fn killed_by_us(cause: &Cause, seen: &Seen<'_>) -> Finding {
         Cause::Stop(order) => {
             Finding::quiet(Ending::Stopped(order.code), format!("stopped through the stop file, code {}", order.code))
         }
+        Cause::Left => Finding::quiet(Ending::Done, "the session was closed"),
         Cause::Signal(name, ending) => Finding::quiet(*ending, format!("stopped: the launcher received {name}")),
         Cause::Protocol(what) => Finding::loud(
             Ending::Internal,

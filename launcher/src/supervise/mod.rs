@@ -6,6 +6,7 @@ pub mod control;
 pub mod ending;
 pub mod limits;
 pub mod outward;
+pub mod partner;
 pub mod signals;
 
 use std::io;
@@ -33,6 +34,7 @@ use control::{Control, Told};
 use ending::{Cause, Death, Finding, Limits, Seen};
 use limits::{Asked, Used, Watch};
 use outward::{Describe, Outward};
+use partner::Partner;
 use signals::Signals;
 
 /// How often status file, stop file and control group are looked after.
@@ -80,6 +82,8 @@ pub struct Run<'d> {
     pub broker: Option<Box<dyn Broker>>,
     /// Makes the record of the run, for `ps` and `audit`.
     pub describe: Option<Describe<'d>>,
+    /// Who talks with the interpreter, if anybody does.
+    pub partner: Option<Box<dyn Partner>>,
 }
 
 /// A run that is over.
@@ -113,6 +117,7 @@ enum Ready {
     Stop,
     Network,
     Broker,
+    Partner,
 }
 
 struct Supervisor<'s> {
@@ -135,6 +140,11 @@ struct Supervisor<'s> {
     broker_gone: Option<Instant>,
     cause: Option<Cause>,
     killed_at: Option<Instant>,
+    /// Frames for the partner were read, and it has not been told that all that
+    /// was printed before them is passed on.
+    settling: bool,
+    /// When the operator left a session.
+    left: Option<Instant>,
     notes: Vec<String>,
 }
 
@@ -154,6 +164,8 @@ pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Ou
         }
     };
     outward.began(now);
+    let mut control = Control::new(run.control);
+    control.introduce(run.partner);
     let mut supervisor = Supervisor {
         outward,
         describe: run.describe,
@@ -161,7 +173,7 @@ pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Ou
         pid: run.pid,
         pidfd: run.pidfd,
         signals,
-        control: Control::new(run.control),
+        control,
         output: run.output,
         watch,
         status: run.status,
@@ -174,6 +186,8 @@ pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Ou
         broker_gone: None,
         cause: None,
         killed_at: None,
+        settling: false,
+        left: None,
         notes: Vec::new(),
     };
     supervisor.watch_over();
@@ -197,6 +211,14 @@ impl Supervisor<'_> {
             for what in ready {
                 self.on_ready(what, now);
             }
+            if self.settling && self.has_passed_on(now) {
+                self.settling = false;
+                self.control.settle_partner();
+            }
+            if self.left.is_none() && self.control.partner().is_some_and(|partner| partner.has_left()) {
+                self.control.close();
+                self.left = Some(now);
+            }
         }
     }
 
@@ -208,9 +230,9 @@ impl Supervisor<'_> {
         waiting.push((Ready::Sandbox, self.pidfd.as_fd(), input));
         waiting.push((Ready::Signal, self.signals.readable(), input));
         let optional = [
-            (Ready::Control, self.control.readable(now)),
             (Ready::Disk, self.watch.disk().readable(now)),
             (Ready::Stop, self.stop.as_ref().and_then(StopFile::readable)),
+            (Ready::Partner, self.control.partner_readable()),
             (Ready::Network, self.network.as_ref().map(AsFd::as_fd)),
             (
                 Ready::Broker,
@@ -223,6 +245,7 @@ impl Supervisor<'_> {
         waiting.extend(interest.readable.into_iter().map(|(which, fd)| (Ready::Read(which), fd, input)));
         let room = PollFlags::POLLOUT;
         waiting.extend(interest.writable.into_iter().map(|(which, fd)| (Ready::Write(which), fd, room)));
+        waiting.extend(self.control.readable(now).map(|fd| (Ready::Control, fd, input)));
 
         let mut set: Vec<PollFd<'_>> =
             waiting.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
@@ -260,6 +283,9 @@ impl Supervisor<'_> {
         if self.cause.is_none() {
             if self.wall.is_some_and(|wall| now >= wall) {
                 self.kill(Cause::Wall);
+            }
+            if self.left.is_some_and(|at| now >= at + SECOND) {
+                self.kill(Cause::Left);
             }
             if self.broker_gone.is_some_and(|at| now >= at + GRACE) {
                 self.kill(Cause::BrokerLost(self.why_broker_ended()));
@@ -351,9 +377,11 @@ impl Supervisor<'_> {
                 if let Err(what) = self.control.read(now) {
                     self.kill(Cause::Protocol(what));
                 }
+                self.settling = self.control.partner().is_some();
             }
-            Ready::Read(which) => self.output.read(which, now),
-            Ready::Write(which) => self.output.write(which),
+            Ready::Read(which) => self.pass_on(|output| output.read(which, now)),
+            Ready::Write(which) => self.pass_on(|output| output.write(which)),
+            Ready::Partner => self.control.partner_ready(),
             Ready::Disk => {
                 let asked = self.watch.look(now);
                 self.carry_out(asked);
@@ -366,6 +394,48 @@ impl Supervisor<'_> {
             Ready::Network => self.start_broker(),
             Ready::Broker => self.broker_gone = Some(now),
         }
+    }
+
+    /// Moves output on; who edits a line on the same terminal makes room first.
+    fn pass_on(&mut self, act: impl FnOnce(&mut Output)) {
+        if let Some(partner) = self.control.partner() {
+            partner.before_output();
+        }
+        act(&mut self.output);
+        if let Some(partner) = self.control.partner() {
+            partner.after_output();
+        }
+    }
+
+    /// Passes on what was printed before the frames that were just read: who
+    /// shows a prompt next shows it behind. False while the meter lets it wait.
+    fn has_passed_on(&mut self, now: Instant) -> bool {
+        // A pipe holds at most a few pieces.
+        for _ in 0..32 {
+            let ready: Vec<Which> = {
+                let interest = self.output.interest(now);
+                if interest.readable.len() < 2 && interest.wake.is_some() {
+                    return false;
+                }
+                let mut set: Vec<PollFd<'_>> =
+                    interest.readable.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+                if set.is_empty() || poll(&mut set, PollTimeout::ZERO).is_err() {
+                    return true;
+                }
+                let readable = |polled: &PollFd<'_>| {
+                    polled.revents().is_some_and(|flags| flags.contains(PollFlags::POLLIN))
+                };
+                let found = interest.readable.iter().zip(&set).filter(|(_, polled)| readable(polled));
+                found.map(|((which, _), _)| *which).collect()
+            };
+            if ready.is_empty() {
+                return true;
+            }
+            for which in ready {
+                self.pass_on(|output| output.read(which, now));
+            }
+        }
+        true
     }
 
     fn on_signal(&mut self) {

@@ -84,6 +84,7 @@ impl Stage {
             started: now,
             broker: None,
             describe: None,
+            partner: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Control channel (descriptor 3): between interpreter and supervisor.
 
+use super::seen::{self, Finding, SeenCall};
 use super::{frame, open};
 use crate::wire::{cut, Reader, WireError, Writer};
 use crate::{Call, Resource, RESOURCES};
@@ -88,6 +89,15 @@ pub enum FromInterpreter {
         /// The arguments as Python text, cut to [`MAXIMUM_TEXT`].
         arguments: String,
     },
+    /// What is wrong with the program's text; at most [`seen::MOST_FINDINGS`] at a time.
+    Findings(Vec<Finding>),
+    /// Calls in the text or of the run; at most [`seen::MOST_CALLS`] at a time.
+    Calls(Vec<SeenCall>),
+    /// A session waits for its next statement.
+    Ready {
+        /// The one before is not complete: more lines belong to it.
+        incomplete: bool,
+    },
 }
 
 /// From the supervisor to the interpreter.
@@ -102,6 +112,10 @@ pub enum ToInterpreter {
         /// Whether the call may go on.
         allow: bool,
     },
+    /// The next statement of a session; at most [`MAXIMUM_TEXT`] bytes.
+    Statement(Vec<u8>),
+    /// The session's running statement is to end, and nothing else.
+    Interrupt,
 }
 
 fn encode_outcome(out: &mut Writer, outcome: &Outcome) {
@@ -177,6 +191,21 @@ impl FromInterpreter {
                 out.bytes(cut(arguments, MAXIMUM_TEXT).as_bytes());
                 out.finish()
             }
+            FromInterpreter::Findings(findings) => {
+                let mut out = frame(3);
+                out.list(&findings[..findings.len().min(seen::MOST_FINDINGS)], seen::encode_finding);
+                out.finish()
+            }
+            FromInterpreter::Calls(calls) => {
+                let mut out = frame(4);
+                out.list(&calls[..calls.len().min(seen::MOST_CALLS)], seen::encode_call);
+                out.finish()
+            }
+            FromInterpreter::Ready { incomplete } => {
+                let mut out = frame(5);
+                out.bool(*incomplete);
+                out.finish()
+            }
         }
     }
 
@@ -210,6 +239,13 @@ impl FromInterpreter {
                 rule: input.u32("rule")?,
                 arguments: input.text("arguments", MAXIMUM_TEXT)?,
             },
+            3 => FromInterpreter::Findings(input.list(
+                "findings",
+                seen::MOST_FINDINGS,
+                seen::decode_finding,
+            )?),
+            4 => FromInterpreter::Calls(input.list("calls", seen::MOST_CALLS, seen::decode_call)?),
+            5 => FromInterpreter::Ready { incomplete: input.bool("incomplete")? },
             tag => return Err(WireError::UnknownTag("control frame", tag)),
         };
         input.finish()?;
@@ -232,6 +268,12 @@ impl ToInterpreter {
                 out.bool(*allow);
                 out.finish()
             }
+            ToInterpreter::Statement(text) => {
+                let mut out = frame(2);
+                out.bytes(&text[..text.len().min(MAXIMUM_TEXT)]);
+                out.finish()
+            }
+            ToInterpreter::Interrupt => frame(3).finish(),
         }
     }
 
@@ -246,6 +288,8 @@ impl ToInterpreter {
             1 => {
                 ToInterpreter::PromptAnswer { question: input.u32("question")?, allow: input.bool("allow")? }
             }
+            2 => ToInterpreter::Statement(input.bytes("statement", MAXIMUM_TEXT)?),
+            3 => ToInterpreter::Interrupt,
             tag => return Err(WireError::UnknownTag("control frame", tag)),
         };
         input.finish()?;
@@ -255,6 +299,7 @@ impl ToInterpreter {
 
 #[cfg(test)]
 mod tests {
+    use super::seen::Known;
     use super::*;
     use proptest::prelude::*;
 
@@ -286,6 +331,30 @@ mod tests {
         )
     }
 
+    fn findings() -> impl Strategy<Value = Finding> {
+        (any::<u32>(), any::<u32>(), ".{0,40}", ".{0,40}", ".{0,40}", " *\\^*").prop_map(
+            |(line, column, title, help, text, marks)| Finding { line, column, title, help, text, marks },
+        )
+    }
+
+    fn calls() -> impl Strategy<Value = SeenCall> {
+        let argument = prop_oneof![
+            Just(Known::Absent),
+            Just(Known::Unknown),
+            proptest::collection::vec(any::<u8>(), 0..40).prop_map(Known::Text),
+        ];
+        let arguments = proptest::collection::vec(argument, 0..5);
+        (0u8..34, any::<u32>(), arguments, any::<bool>(), any::<bool>()).prop_map(
+            |(call, line, arguments, open, guess)| SeenCall {
+                call: Call::from_index(call).unwrap(),
+                line,
+                arguments,
+                open,
+                guess,
+            },
+        )
+    }
+
     fn reports() -> impl Strategy<Value = FromInterpreter> {
         prop_oneof![
             outcomes().prop_map(FromInterpreter::Final),
@@ -295,6 +364,10 @@ mod tests {
             (any::<u32>(), 0u8..34, any::<u32>(), ".{0,60}").prop_map(|(question, call, rule, arguments)| {
                 FromInterpreter::Prompt { question, call: Call::from_index(call).unwrap(), rule, arguments }
             }),
+            proptest::collection::vec(findings(), 0..=seen::MOST_FINDINGS)
+                .prop_map(FromInterpreter::Findings),
+            proptest::collection::vec(calls(), 0..=seen::MOST_CALLS).prop_map(FromInterpreter::Calls),
+            any::<bool>().prop_map(|incomplete| FromInterpreter::Ready { incomplete }),
         ]
     }
 
@@ -303,6 +376,8 @@ mod tests {
             any::<u64>().prop_map(ToInterpreter::DiskUsed),
             (any::<u32>(), any::<bool>())
                 .prop_map(|(question, allow)| ToInterpreter::PromptAnswer { question, allow }),
+            proptest::collection::vec(any::<u8>(), 0..60).prop_map(ToInterpreter::Statement),
+            Just(ToInterpreter::Interrupt),
         ]
     }
 
@@ -314,7 +389,7 @@ mod tests {
         }
 
         #[test]
-        fn what_decodes_has_one_form(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0u8..4) {
+        fn what_decodes_has_one_form(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0u8..7) {
             if bytes.len() > 1 {
                 bytes[0] = crate::wire::VERSION;
                 bytes[1] = tag;
@@ -343,6 +418,35 @@ mod tests {
             panic!("another outcome");
         };
         assert_eq!(text, "é".repeat(MAXIMUM_TEXT / 2));
+    }
+
+    #[test]
+    fn the_fullest_frames_are_within_the_limit() {
+        let long = "x".repeat(MAXIMUM_TEXT);
+        let finding = Finding {
+            title: long.clone(),
+            help: long.clone(),
+            text: long.clone(),
+            marks: long.clone(),
+            ..Finding::default()
+        };
+        let call = |text: usize| SeenCall {
+            call: Call::SendMess,
+            line: 1,
+            arguments: vec![Known::Text(vec![0; text]); 9],
+            open: false,
+            guess: false,
+        };
+        let frames = [
+            FromInterpreter::Findings(vec![finding; 9]),
+            FromInterpreter::Calls(vec![call(seen::MAXIMUM_ARGUMENT); 99]),
+            FromInterpreter::Calls(vec![call(seen::MAXIMUM_ARGUMENT + 1); 99]),
+        ];
+        for frame in frames {
+            let bytes = frame.encode();
+            assert!(bytes.len() <= MAXIMUM_FRAME, "{}", bytes.len());
+            assert!(FromInterpreter::decode(&bytes).is_ok());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod control;
 pub mod network;
+pub mod seen;
 
 use crate::wire::{Reader, WireError, Writer, VERSION};
 

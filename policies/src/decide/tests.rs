@@ -223,3 +223,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_operator_was_asked_passes_and_nothing_else() {
+    let text =
+        "resource cpu .5\nresource memory 1\nresource diskused 1\ncall sendmess arg 0 is 127.0.0.1 deny\n\
+                call sendmess prompt\ncall openconn arg 1 is 80 prompt\ncall sleep deny\n";
+    let policy = Policy::parse(text.as_bytes(), "p").expect("a valid policy").policy;
+    let passed = policy.with_prompts_passed();
+    let decide = |call, words: &[&str]| {
+        let arguments: Vec<Argument> = words.iter().map(|word| Argument::text(word.as_bytes())).collect();
+        passed.decide(call, &arguments).action
+    };
+    assert_eq!(decide(Call::SendMess, &["127.0.0.1", "1", "x"]), Action::Deny);
+    assert_eq!(decide(Call::SendMess, &["127.0.0.2", "1", "x"]), Action::Allow);
+    assert_eq!(passed.decided(Call::SendMess), None, "never before the arguments are there");
+    assert_eq!(decide(Call::OpenConn, &["h", "80"]), Action::Allow);
+    assert_eq!(decide(Call::OpenConn, &["h", "81"]), Action::Deny);
+    assert_eq!(decide(Call::Sleep, &["1"]), Action::Deny);
+}

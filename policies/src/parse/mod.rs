@@ -1,7 +1,6 @@
 //! Restrictions text to [`Policy`]: total, bounded, every mistake of the file at once.
 
 mod conditions;
-mod hints;
 mod lint;
 mod values;
 mod words;
@@ -168,7 +167,7 @@ impl Parser<'_> {
             Some((first, rest)) => {
                 let file = self.file;
                 let first = *first;
-                let meant = hints::closest(first.text, ["resource", "call"].into_iter());
+                let meant = crate::suggest::closest(first.text, ["resource", "call"].into_iter());
                 if let (Some("resource"), [name, ..]) = (meant, rest) {
                     // The resource that was meant is not missing too.
                     if let Some(resource) = Resource::from_name(name.text) {
@@ -235,12 +234,12 @@ impl Parser<'_> {
             let what = format!("has an unknown resource '{}'", quoted(name.text.as_bytes(), MAXIMUM_QUOTED));
             let names = || RESOURCES.iter().map(|facts| facts.name);
             // The resource that was meant is not missing too.
-            let meant = hints::closest(name.text, names()).and_then(Resource::from_name);
+            let meant = crate::suggest::closest(name.text, names()).and_then(Resource::from_name);
             if let Some(meant) = meant {
                 self.note_seen(meant, line.number);
             }
             self.error(line, "unknown-resource", &what, name.span(), "no resource has this name", || {
-                hints::similar(name.text, names())
+                crate::suggest::similar(name.text, names())
                     .or_else(|| Some(format!("the resources are {}", names().collect::<Vec<_>>().join(", "))))
             });
             return;
@@ -319,7 +318,7 @@ impl Parser<'_> {
         if call.is_none() {
             let what = format!("has an unknown call '{}'", quoted(name.text.as_bytes(), MAXIMUM_QUOTED));
             self.error(line, "unknown-call", &what, name.span(), "no call has this name", || {
-                hints::call(name.text, CALLS.iter().map(|facts| facts.name))
+                crate::suggest::call(name.text, CALLS.iter().map(|facts| facts.name))
             });
         }
         // As in Repy V1, the last word is the action, even if it is the name.
@@ -336,7 +335,7 @@ impl Parser<'_> {
                 (action.span(), "a call line ends in `allow`, `deny` or `prompt`")
             };
             self.error(line, "unknown-action", &what, span, label, || {
-                hints::similar(action.text, Action::WORDS.iter().map(|(word, _)| *word))
+                crate::suggest::similar(action.text, Action::WORDS.iter().map(|(word, _)| *word))
             });
         }
         let conditions = match conditions::parse(between) {

@@ -8,7 +8,10 @@
 mod check;
 mod doctor;
 mod explain;
+mod learn;
 mod live;
+mod manual;
+mod repl;
 mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -20,9 +23,39 @@ use crate::plan::layer::{Layer, Layers};
 pub use check::CheckLine;
 pub use doctor::DoctorLine;
 pub use explain::ExplainLine;
+pub use learn::LearnLine;
 pub use live::{AuditLine, PsLine, StopLine, TopLine};
+pub use manual::{CompletionsLine, ManualLine, Page, Shell};
+pub use repl::ReplLine;
 use run::RunLine;
 pub use run::{Options, MAX_ACCEPTED};
+
+/// What `--help` teaches besides the options.
+const EXAMPLES: &str = "\
+A first run:
+  mkdir vessel                                          a directory for the program alone
+  repy-launch --policy restrictions.test --vessel vessel example.1.1.repy
+
+From a program to its restrictions file:
+  repy-launch check restrictions.test server.repy       what is wrong, and what the policy will not allow
+  repy-launch learn server.repy -- 8080 > my.test       run it once, and write down what it needed
+  repy-launch explain my.test                           what holds each line on this host
+  repy-launch explain my.test 'open notes.txt w'        would that be allowed, and by which line?
+  repy-launch --policy my.test server.repy 8080
+
+To try things out, and to look after a host:
+  repy-launch repl                                      type statements, in a sandbox
+  repy-launch doctor                                    what this host offers, and the remedy for each gap
+  repy-launch --plan --policy my.test server.repy       every kernel control of a run, and run nothing
+
+Exit status:
+  0 end or exitall               5 killed: memory                70 internal error
+  1 uncaught exception           6 killed: diskused              71 killed: a forbidden system call
+  2 bad command line or policy   7 killed: another hard limit    130, 143 stopped by a signal
+  3 program refused             44 stopped by the stop file (or its own code)
+  4 no sandbox
+
+Words after PROGRAM belong to the program. Manual pages: repy-launch(1), restrictions(5), repy-language(7), repy-api(3).";
 
 /// Runs a Repy program under a restrictions file, confined by the kernel.
 #[derive(Debug, Parser)]
@@ -32,7 +65,8 @@ pub use run::{Options, MAX_ACCEPTED};
     override_usage = "repy-launch --policy FILE [OPTIONS] PROGRAM [ARGUMENT]...\n       repy-launch COMMAND ...",
     after_help = "Exit status: 0 end, 1 uncaught exception, 2 bad input, 3 program refused, 4 no sandbox, 5 memory limit,\n\
                   6 disk limit, 7 another hard limit, 44 stop file, 70 internal error, 71 forbidden system call,\n\
-                  130/143 stopped by a signal. Words after PROGRAM belong to the program.",
+                  130/143 stopped by a signal. Words after PROGRAM belong to the program. Examples: --help",
+    after_long_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     disable_help_subcommand = true,
@@ -62,14 +96,15 @@ struct RunAlone {
 pub enum Other {
     Check(CheckLine),
     Explain(ExplainLine),
+    Learn(LearnLine),
+    Repl(ReplLine),
     Doctor(DoctorLine),
     Ps(PsLine),
     Stop(StopLine),
     Audit(AuditLine),
     Top(TopLine),
-    /// Print the manual page
-    #[command(hide = true)]
-    Manual,
+    Completions(CompletionsLine),
+    Manual(ManualLine),
 }
 
 /// The layers of these names; clap has checked that there are no others.
@@ -134,7 +169,8 @@ fn run_line(
     if let Some(program) = own.next() {
         head.extend(["--".into(), program.clone()]);
     }
-    let matches = command.try_get_matches_from(head)?;
+    let meant = words.get(1).filter(|_| !original).and_then(|word| misspelt(&command, word));
+    let matches = command.try_get_matches_from(head).map_err(|error| meant.unwrap_or(error))?;
     // Both are required: a line without one is refused before this.
     let missing =
         || Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, "no policy or no program");
@@ -162,6 +198,18 @@ fn original_command() -> clap::Command {
 
 fn is_subcommand(command: &clap::Command, word: &OsStr) -> bool {
     word.to_str().is_some_and(|word| command.find_subcommand(word).is_some())
+}
+
+/// What to say if the first word is nearly a command, and the line no run.
+fn misspelt(command: &clap::Command, word: &OsStr) -> Option<clap::Error> {
+    let word = word.to_str().filter(|word| !word.starts_with('-'))?;
+    let names = command.get_subcommands().filter(|other| !other.is_hide_set()).map(clap::Command::get_name);
+    let meant = policies::suggest::closest(word, names)?;
+    let word = crate::terminal::harmless(word);
+    let text = format!(
+        "there is no command '{word}'; did you mean '{meant}'? (To run a program of that name, give --policy FILE first.)\n"
+    );
+    Some(Line::command().error(clap::error::ErrorKind::InvalidSubcommand, text))
 }
 
 /// Index of the first word that is no option and no option's value; it may be

@@ -80,6 +80,9 @@ pub(super) struct RunLine {
     /// Do not check call rules; limits and sandbox hold
     #[arg(long)]
     norestrictions: bool,
+    /// Ask on the terminal what `prompt` rules ask (otherwise they deny)
+    #[arg(long)]
+    ask: bool,
     /// A name for the run, for its report and for ps, stop, audit and top
     #[arg(long, value_name = "NAME", value_parser = run_name)]
     name: Option<String>,
@@ -145,6 +148,8 @@ pub struct Options {
     pub servicelog: bool,
     /// `--norestrictions`.
     pub norestrictions: bool,
+    /// `--ask`.
+    pub ask: bool,
     /// `--name`.
     pub name: Option<String>,
     /// `--timings`.
@@ -184,6 +189,7 @@ impl Options {
             execinfo: line.execinfo,
             servicelog: line.servicelog,
             norestrictions: line.norestrictions,
+            ask: line.ask,
             name: line.name,
             timings: line.timings,
             plan: line.plan,
@@ -206,7 +212,7 @@ fn addresses(matches: &ArgMatches, line: &RunLine) -> AddressOptions {
     AddressOptions { listed, only_listed: line.nootherips }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let value: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if value > 0.0 && value < 1e9 {
         Ok(Duration::from_secs_f64(value))

@@ -63,16 +63,20 @@ fn mistakes_are_named_with_a_suggestion() {
     assert!(error("repy-launch --policy p --max-accepted 0 x").contains("max-accepted"));
     assert!(error("repy-launch --policy").contains("--policy"));
     assert!(error("repy-launch check").contains("POLICY"));
+    assert!(error("repy-launch chekc p").contains("did you mean 'check'?"));
+    assert!(error("repy-launch doctor --jsn").contains("--json"));
+    assert!(error("repy-launch zzz").contains("--policy"));
+    assert_eq!(run("repy-launch --policy p chekc").program, "chekc");
 }
 
 #[test]
 fn other_commands() {
     assert!(
-        matches!(asked("repy-launch check a b"), Ok(Asked::Other(Other::Check(line))) if line.files.len() == 2)
+        matches!(asked("repy-launch check a b"), Ok(Asked::Other(Other::Check(line))) if line.programs.len() == 1)
     );
     assert!(matches!(
         asked("repy-launch explain p --json open"),
-        Ok(Asked::Other(Other::Explain(ExplainLine { question: Some(_), json: true, .. })))
+        Ok(Asked::Other(Other::Explain(ExplainLine { what: Some(_), json: true, .. })))
     ));
     assert!(matches!(
         asked("repy-launch doctor"),

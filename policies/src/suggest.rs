@@ -26,7 +26,7 @@ const OTHER_NAMES: [(&str, &str); 18] = [
 ];
 
 /// The known name that `word` is most likely a misspelling of.
-pub(super) fn closest(word: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let length = word.chars().count();
     if length > LONGEST {
         return None;
@@ -41,12 +41,12 @@ pub(super) fn closest(word: &str, names: impl Iterator<Item = &'static str>) -> 
 }
 
 /// Advice on a misspelt word.
-pub(super) fn similar(word: &str, names: impl Iterator<Item = &'static str>) -> Option<String> {
+pub fn similar<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     closest(word, names).map(|name| format!("did you mean `{name}`?"))
 }
 
 /// Advice on an unknown call.
-pub(super) fn call(word: &str, names: impl Iterator<Item = &'static str>) -> Option<String> {
+pub fn call<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     OTHER_NAMES
         .iter()
         .find(|(name, _)| *name == word)
