@@ -39,6 +39,10 @@ pub struct Builder {
     keywords: Vec<Box<[Str]>>,
     functions: Vec<Inner>,
     handlers: Vec<(Label, Label, Label, u8)>,
+    /// Number of instructions when a label was last placed: what stands there is no part of what stands before.
+    fence: usize,
+    /// Number of instructions after the last copy of a local that is certainly set.
+    copied: usize,
     /// Registers of locals.
     pub locals: u16,
     /// The next free temporary.
@@ -48,6 +52,9 @@ pub struct Builder {
 
 /// Sites and global names are numbered with 16 bits.
 const TABLE_LIMIT: usize = 60_000;
+
+/// Jumps followed one after the other at most.
+const LONGEST_CHAIN: usize = 16;
 
 impl Builder {
     /// An empty code object whose locals are not laid out yet.
@@ -65,6 +72,8 @@ impl Builder {
             keywords: Vec::new(),
             functions: Vec::new(),
             handlers: Vec::new(),
+            fence: 0,
+            copied: 0,
             locals: 1,
             next: 1,
             highest: 1,
@@ -80,6 +89,26 @@ impl Builder {
     pub fn emit(&mut self, op: Op) {
         self.ops.push(op);
         self.spans.push(self.span);
+    }
+
+    /// Copies a local that is certainly set; two neighbours become one instruction.
+    pub fn emit_copy(&mut self, d: Reg, a: Reg) {
+        let follows = self.copied == self.ops.len() && self.fence < self.ops.len();
+        if follows && self.is_temporary(d) {
+            if let Some(last) = self.ops.last_mut() {
+                match *last {
+                    Op::Copy { d: before, a: first } if before.checked_add(1) == Some(d) => {
+                        *last = Op::CopyTwo { d: before, a: first, b: a };
+                        return;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.emit(Op::Copy { d, a });
+        if self.is_temporary(d) {
+            self.copied = self.ops.len();
+        }
     }
 
     /// Reserves `count` neighbouring temporaries.
@@ -112,6 +141,7 @@ impl Builder {
     /// Puts a label here.
     pub fn place(&mut self, label: Label) {
         self.labels[label.0] = self.ops.len() as u32;
+        self.fence = self.ops.len();
     }
 
     /// A label here.
@@ -140,6 +170,11 @@ impl Builder {
         let k = self.add_constant(make());
         self.constant_index.insert(key, k);
         k
+    }
+
+    /// A constant by its number: borrowed.
+    pub fn constant_value(&self, k: u32) -> Value {
+        self.constants.get(k as usize).copied().unwrap_or(Value::Unset)
     }
 
     /// The number of a global name.
@@ -202,6 +237,7 @@ impl Builder {
                 *to = self.labels[*to as usize];
             }
         }
+        thread_jumps(&mut self.ops);
         let labels = &self.labels;
         let handlers = self
             .handlers
@@ -243,6 +279,27 @@ impl Builder {
     pub fn discard(self, heap: &mut Heap) {
         self.constants.iter().for_each(|value| heap.release(*value));
         self.functions.iter().for_each(|inner| inner.code.release(heap));
+    }
+}
+
+/// Jumps to jumps go to the end of the chain at once.
+fn thread_jumps(ops: &mut [Op]) {
+    for at in 0..ops.len() {
+        let mut op = ops[at];
+        let checked = op.is_checked_jump();
+        let Some(to) = op.target_mut() else { continue };
+        let first = *to;
+        for _ in 0..LONGEST_CHAIN {
+            match ops.get(*to as usize) {
+                Some(&Op::Jump { to: next }) => *to = next,
+                // Only a jump that is a check point may close a loop.
+                Some(&Op::Loop { to: next }) if checked => *to = next,
+                _ => break,
+            }
+        }
+        if *to != first {
+            ops[at] = op;
+        }
     }
 }
 

@@ -123,14 +123,20 @@ pub struct AttributeCache {
     pub key: u32,
     /// Class epoch for which it holds (for what was found in a class).
     pub epoch: u32,
-    /// Slot of the instance, or position in the class's table.
+    /// Slot of the instance, position in the class's table, or number of the method.
     pub slot: u32,
-    /// Class it was found in; `IN_INSTANCE` for a slot, the shape to move to for a new attribute.
+    /// Class it was found in; or one of the constants below; the shape to move to for a new attribute.
     pub class: u32,
 }
 
 /// [`AttributeCache::class`] of an attribute in the instance itself.
 pub const IN_INSTANCE: u32 = u32::MAX;
+
+/// [`AttributeCache::class`] of a method that is a function of the program.
+pub const FUNCTION: u32 = u32::MAX - 1;
+
+/// [`AttributeCache::class`] of a built-in method.
+pub const NATIVE: u32 = u32::MAX - 2;
 
 impl AttributeCache {
     /// Matches nothing.

@@ -35,7 +35,10 @@ fn one(heap: &Heap, code: &Code, out: &mut String) -> std::fmt::Result {
         write!(out, "{at:5}  {op:?}")?;
         match op {
             Op::Constant { k, .. } => note(heap, code.constants.get(*k as usize), out)?,
-            Op::JumpEqualConst { k, .. } | Op::JumpNotEqualConst { k, .. } => {
+            Op::JumpEqualConst { k, .. }
+            | Op::JumpNotEqualConst { k, .. }
+            | Op::JumpInConst { k, .. }
+            | Op::JumpNotInConst { k, .. } => {
                 note(heap, code.constants.get(usize::from(*k)), out)?;
             }
             Op::Global { g, .. }

@@ -53,14 +53,12 @@ impl Function<'_> {
         self.code.span = e.span;
         let in_steps = matches!(
             e.kind,
-            ExprKind::And(_)
-                | ExprKind::Or(_)
-                | ExprKind::ListComp(_)
-                | ExprKind::List(_)
-                | ExprKind::Dict(_)
-                | ExprKind::Tuple(_)
-                | ExprKind::Compare(_)
-        );
+            ExprKind::And(_) | ExprKind::Or(_) | ExprKind::ListComp(_) | ExprKind::Compare(_)
+        ) || match &e.kind {
+            ExprKind::List(items) | ExprKind::Tuple(items) => items.len() > CHUNK,
+            ExprKind::Dict(pairs) => !pairs.is_empty(),
+            _ => false,
+        };
         if in_steps && !self.code.is_temporary(d) {
             let t = self.code.temporary()?;
             self.evaluate(e, t)?;
@@ -107,7 +105,10 @@ impl Function<'_> {
                 let k = self.code.add_constant(value);
                 self.code.emit(Op::Constant { d, k });
             }
-            ExprKind::Tuple(items) => self.display(items, d, true)?,
+            ExprKind::Tuple(items) => match self.constant_tuple(items) {
+                Some(k) => self.code.emit(Op::Constant { d, k }),
+                None => self.display(items, d, true)?,
+            },
             ExprKind::List(items) => self.display(items, d, false)?,
             ExprKind::Dict(pairs) => {
                 self.code.emit(Op::NewDict { d });
@@ -193,6 +194,29 @@ impl Function<'_> {
                 heap.new_str(bytes)
             }
         })
+    }
+
+    /// The number of a tuple whose items are all constants.
+    fn constant_tuple(&mut self, items: &[Expr]) -> Option<u32> {
+        let plain = |e: &Expr| is_simple(e) || self.is_none(e);
+        if items.is_empty() || items.len() > CHUNK || !items.iter().all(plain) {
+            return None;
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(match &item.kind {
+                ExprKind::Int(value) => Value::Int(*value),
+                ExprKind::Float(value) => Value::float(*value),
+                ExprKind::Str(bytes) => {
+                    let k = self.str_constant(bytes);
+                    self.code.constant_value(k)
+                }
+                _ => Value::None,
+            });
+        }
+        values.iter().for_each(|value| self.heap.retain(*value));
+        let tuple = self.heap.new_tuple(&values);
+        Some(self.code.add_constant(tuple))
     }
 
     fn display(&mut self, items: &[Expr], d: Reg, tuple: bool) -> Done {
@@ -523,8 +547,7 @@ impl Function<'_> {
             ExprKind::Not(operand) => self.jump_if(operand, !wanted, label)?,
             ExprKind::Int(value) => {
                 if (*value != 0) == wanted {
-                    let to = self.code.to(label);
-                    self.code.emit(Op::Jump { to });
+                    self.jump_always(label);
                 }
             }
             ExprKind::And(items) | ExprKind::Or(items) => {
@@ -544,8 +567,14 @@ impl Function<'_> {
                     self.code.place(through);
                 }
             }
-            ExprKind::Compare(compare) if compare.rest.len() == 1 => {
-                self.jump_compare(&compare.first, &compare.rest[0], wanted, label)?;
+            ExprKind::Compare(compare) if self.is_plain_chain(compare) => {
+                self.jump_chain(compare, wanted, label)?;
+            }
+            ExprKind::Name(symbol) if self.truth_name(*symbol).is_some() => {
+                if self.truth_name(*symbol) == Some(wanted) {
+                    self.code.span = e.span;
+                    self.jump_always(label);
+                }
             }
             _ => {
                 let a = self.operand(e, None, &[])?;
@@ -556,6 +585,43 @@ impl Function<'_> {
         }
         self.code.next = mark;
         Ok(())
+    }
+
+    /// Whether a comparison has one operator, or more between operands that can be looked at twice.
+    fn is_plain_chain(&self, compare: &Compare) -> bool {
+        match compare.rest.split_last() {
+            Some((last, inner)) => {
+                inner.is_empty()
+                    || !has_comprehension(&last.operand)
+                        && inner.iter().all(|step| match step.operand.kind {
+                            ExprKind::Name(_) => self.is_quiet(&step.operand),
+                            _ => is_simple(&step.operand),
+                        })
+            }
+            None => false,
+        }
+    }
+
+    /// `a < b < c` as two comparisons, of which the second is only made if the first holds.
+    fn jump_chain(&mut self, compare: &Compare, wanted: bool, label: Label) -> Done {
+        let Some((last, inner)) = compare.rest.split_last() else { return Ok(()) };
+        let through = self.code.label();
+        let mut left = &compare.first;
+        for step in inner {
+            let mark = self.code.next;
+            self.jump_compare(left, step, false, if wanted { through } else { label })?;
+            self.code.next = mark;
+            left = &step.operand;
+        }
+        self.jump_compare(left, last, wanted, label)?;
+        self.code.place(through);
+        Ok(())
+    }
+
+    /// A jump on a test that always holds; it may be the one that closes a loop.
+    fn jump_always(&mut self, label: Label) {
+        let to = self.code.to(label);
+        self.code.emit(Op::Loop { to });
     }
 
     fn is_none(&self, e: &Expr) -> bool {
@@ -606,6 +672,22 @@ impl Function<'_> {
                     Op::JumpEqualConst { a, k, to }
                 } else {
                     Op::JumpNotEqualConst { a, k, to }
+                });
+                return Ok(());
+            }
+        }
+        if matches!(step.operator, In | NotIn) {
+            let constant = match &right.kind {
+                ExprKind::Str(bytes) => Some(self.str_constant(bytes)),
+                ExprKind::Tuple(items) => self.constant_tuple(items),
+                _ => None,
+            };
+            if let Some(k) = constant.and_then(|k| u16::try_from(k).ok()) {
+                self.code.span = step.operator_span;
+                self.code.emit(if (step.operator == In) == wanted {
+                    Op::JumpInConst { a, k, to }
+                } else {
+                    Op::JumpNotInConst { a, k, to }
                 });
                 return Ok(());
             }

@@ -407,6 +407,10 @@ impl<'a> Function<'a> {
     pub fn load_name(&mut self, symbol: Symbol, d: Reg) -> Result<(), CompileError> {
         let op = match self.place(symbol) {
             Place::Local(register) if register == d && self.is_set(register) => return Ok(()),
+            Place::Local(register) if self.is_set(register) => {
+                self.code.emit_copy(d, register);
+                return Ok(());
+            }
             Place::Local(register) => Op::Copy { d, a: register },
             Place::Cell(register) => Op::CellGet { d, c: register },
             Place::Free(index) => Op::Free { d, index },
@@ -418,22 +422,28 @@ impl<'a> Function<'a> {
                 Op::ClassGet { d, n: 2, g }
             }
             // True and False are names that can be bound, but hardly any module does.
-            Place::Global if self.is_truth(symbol) => {
-                Op::Truth { d, value: self.context.module.symbols.name(symbol) == "True" }
-            }
-            Place::Global => {
-                let name = self.name(symbol);
-                let g = self.code.global(name)?;
-                Op::Global { d, g }
-            }
+            Place::Global => match self.truth_name(symbol) {
+                Some(value) => Op::Truth { d, value },
+                None => {
+                    let name = self.name(symbol);
+                    let g = self.code.global(name)?;
+                    Op::Global { d, g }
+                }
+            },
         };
         self.code.emit(op);
         Ok(())
     }
 
-    fn is_truth(&self, symbol: Symbol) -> bool {
-        matches!(self.context.module.symbols.name(symbol), "True" | "False")
-            && !self.context.scopes.scopes[0].binds(symbol)
+    /// The value of `True` or `False`, unless the name is bound somewhere.
+    pub fn truth_name(&self, symbol: Symbol) -> Option<bool> {
+        let value = match self.context.module.symbols.name(symbol) {
+            "True" => true,
+            "False" => false,
+            _ => return None,
+        };
+        let free = self.place(symbol) == Place::Global && !self.context.scopes.scopes[0].binds(symbol);
+        free.then_some(value)
     }
 
     /// Stores register `a`, consuming a temporary.

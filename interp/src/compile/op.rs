@@ -19,6 +19,8 @@ pub type Reg = u8;
 pub enum Op {
     /// `d = a`, keeping `a` even if it is a temporary.
     Copy { d: Reg, a: Reg },
+    /// `d = a`, `d + 1 = b` of two locals, into free temporaries.
+    CopyTwo { d: Reg, a: Reg, b: Reg },
     /// `d = a`, a slice bound that may be unset, keeping `a`.
     CopyBound { d: Reg, a: Reg },
     /// `d = a` of a temporary.
@@ -181,6 +183,10 @@ pub enum Op {
     JumpIn { a: Reg, b: Reg, to: u32 },
     /// Jumps if `a not in b`.
     JumpNotIn { a: Reg, b: Reg, to: u32 },
+    /// Jumps if `a in constants[k]`.
+    JumpInConst { a: Reg, k: u16, to: u32 },
+    /// Jumps if `a not in constants[k]`.
+    JumpNotInConst { a: Reg, k: u16, to: u32 },
     /// Jumps if `a` is true.
     JumpTrue { a: Reg, to: u32 },
     /// Jumps if `a` is false.
@@ -236,6 +242,10 @@ pub enum Op {
     Store { a: Reg, b: Reg, c: Reg },
     /// Unpacks `a` into `count` temporaries from `t` on.
     Unpack { a: Reg, t: Reg, count: u8 },
+    /// Unpacks `a` into the locals `d` and `e`.
+    UnpackTwo { a: Reg, d: Reg, e: Reg },
+    /// Unpacks `a` into the locals `d`, `e` and `f`.
+    UnpackThree { a: Reg, d: Reg, e: Reg, f: Reg },
     /// Unpacks `a` into `count` items, left in a list in `d`, for many targets.
     UnpackMany { d: Reg, a: Reg, count: u16 },
 
@@ -342,6 +352,21 @@ pub fn binary_int_op(operator: BinaryOperator, d: Reg, a: Reg, i: i32, inplace: 
 }
 
 impl Op {
+    /// Whether a jump of the instruction is a check point, so that it may be one of a loop.
+    pub fn is_checked_jump(&self) -> bool {
+        !matches!(
+            self,
+            Op::PrintStr { .. }
+                | Op::IfStr { .. }
+                | Op::KeepTrue { .. }
+                | Op::KeepFalse { .. }
+                | Op::Jump { .. }
+                | Op::Range { .. }
+                | Op::Match { .. }
+                | Op::IfReason { .. }
+        )
+    }
+
     /// The place the instruction may jump to.
     pub fn target_mut(&mut self) -> Option<&mut u32> {
         match self {
@@ -375,6 +400,8 @@ impl Op {
             | Op::JumpNotNone { to, .. }
             | Op::JumpIn { to, .. }
             | Op::JumpNotIn { to, .. }
+            | Op::JumpInConst { to, .. }
+            | Op::JumpNotInConst { to, .. }
             | Op::JumpTrue { to, .. }
             | Op::JumpFalse { to, .. }
             | Op::KeepTrue { to, .. }

@@ -215,6 +215,17 @@ impl Function<'_> {
 
     fn unpack(&mut self, parts: &[Target], target: &Target, a: Reg) -> Done {
         self.code.span = target.span;
+        let locals: Option<Vec<Reg>> = parts.iter().map(|part| self.local_target(part)).collect();
+        let direct = match locals.as_deref() {
+            Some(&[d, e]) => Some(Op::UnpackTwo { a, d, e }),
+            Some(&[d, e, f]) => Some(Op::UnpackThree { a, d, e, f }),
+            _ => None,
+        };
+        if let (Some(op), Some(locals)) = (direct, locals) {
+            self.code.emit(op);
+            locals.into_iter().for_each(|register| self.note_set(register));
+            return Ok(());
+        }
         if parts.len() <= UNPACK {
             let t = self.code.temporaries(parts.len() as u16)?;
             self.code.emit(Op::Unpack { a, t, count: parts.len() as u8 });
@@ -239,6 +250,17 @@ impl Function<'_> {
         }
         self.code.emit(Op::Drop { d: list });
         Ok(())
+    }
+
+    /// The register of a target that is a local name.
+    fn local_target(&self, target: &Target) -> Option<Reg> {
+        match target.kind {
+            TargetKind::Name(symbol) => match self.place(symbol) {
+                Place::Local(register) => Some(register),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn delete(&mut self, target: &Target) -> Done {
@@ -523,7 +545,11 @@ impl Function<'_> {
 
     fn while_(&mut self, loop_: &While) -> Done {
         let (end, test) = (self.code.label(), self.code.label());
-        let forever = matches!(loop_.test.kind, ExprKind::Int(value) if value != 0);
+        let forever = match loop_.test.kind {
+            ExprKind::Int(value) => value != 0,
+            ExprKind::Name(symbol) => self.truth_name(symbol) == Some(true),
+            _ => false,
+        };
         let before = self.assigned.clone();
         if !forever {
             let to = self.code.to(test);

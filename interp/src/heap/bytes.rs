@@ -21,7 +21,7 @@ impl Bytes {
     pub fn copy(bytes: &[u8]) -> Bytes {
         if bytes.len() <= INLINE {
             let mut buffer = [0; INLINE];
-            buffer[..bytes.len()].copy_from_slice(bytes);
+            copy_short(&mut buffer, bytes);
             Bytes::Inline(bytes.len() as u8, buffer)
         } else {
             Bytes::Heap(bytes.to_vec())
@@ -73,6 +73,24 @@ impl Bytes {
                     *self = Bytes::Heap(bytes);
                 }
             }
+        }
+    }
+}
+
+/// Copies up to [`INLINE`] bytes by moves of fixed sizes, which overlap in the middle.
+#[inline(always)]
+fn copy_short(buffer: &mut [u8; INLINE], bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        buffer[..8].copy_from_slice(first);
+        let start = (bytes.len() - 8).min(INLINE - 8);
+        buffer[start..start + 8].copy_from_slice(last);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        buffer[..4].copy_from_slice(first);
+        let start = (bytes.len() - 4).min(4);
+        buffer[start..start + 4].copy_from_slice(last);
+    } else {
+        for (place, byte) in buffer.iter_mut().zip(bytes) {
+            *place = *byte;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Classes: built-in types, exceptions, and the program's old- and new-style classes.
 
-use super::{Class, Heap, Raised, Shape, Str, Table, Value};
+use super::{Class, Function, Heap, Raised, Shape, Str, Table, Value};
 
 macro_rules! builtin_classes {
     ($($variant:ident, $name:literal, $module:literal, $base:ident;)*) => {
@@ -156,6 +156,8 @@ pub struct ClassData {
     pub root_shape: Shape,
     /// Whether instances have a `__del__`.
     pub has_del: bool,
+    /// The `__init__` that calling the class needs and nothing else, for this epoch.
+    pub(crate) init: Option<(u32, Function)>,
     pub(crate) charged: usize,
 }
 
@@ -179,8 +181,19 @@ impl Heap {
     }
 
     /// The class attributes of a value are looked up in: like [`Heap::type_of`],
-    /// but an old-style instance gives its own class.
-    #[inline]
+    /// but an old-style instance gives its own class. The common ones in place.
+    #[inline(always)]
+    pub fn class_of_common(&self, value: Value) -> Class {
+        match value {
+            Value::Str(_) => Builtin::Str.class(),
+            Value::List(_) => Builtin::List.class(),
+            Value::Dict(_) => Builtin::Dict.class(),
+            _ => self.class_of(value),
+        }
+    }
+
+    /// [`Heap::class_of_common`], out of line.
+    #[inline(never)]
     pub fn class_of(&self, value: Value) -> Class {
         match value {
             Value::Instance(instance) => self.instances[instance].class,
@@ -234,6 +247,9 @@ impl Heap {
         match self.classes[class].attributes.find_str(self, hash, name) {
             Some(position) => {
                 let old = self.classes[class].attributes.set_value(position, value);
+                if is_callable(old) || is_callable(value) {
+                    self.class_epoch = self.class_epoch.wrapping_add(1);
+                }
                 self.release(old);
             }
             None => {
@@ -288,6 +304,7 @@ impl Heap {
                     layout,
                     root_shape,
                     has_del,
+                    init: None,
                     charged: 0,
                 }));
                 let mut mro = vec![class];
@@ -408,6 +425,11 @@ const fn builtin_of(value: Value) -> Builtin {
         Value::SafeDict(_) => Builtin::SafeDict,
         Value::Instance(_) | Value::Api(_) | Value::Iter(_) => Builtin::Object,
     }
+}
+
+/// Whether caches of methods may hold the value itself.
+fn is_callable(value: Value) -> bool {
+    matches!(value, Value::Function(_) | Value::Native(_))
 }
 
 /// Built-in classes that cannot be subclassed.

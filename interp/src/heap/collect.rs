@@ -204,6 +204,7 @@ impl Heap {
             }
             Value::Class(class) => {
                 self.class_epoch = self.class_epoch.wrapping_add(1);
+                self.class_epoch = self.class_epoch.wrapping_add(1);
                 let table = std::mem::take(&mut self.classes[class].attributes);
                 self.recharge_class(class);
                 self.release_table(table);

@@ -131,7 +131,12 @@ impl Heap {
             Value::Tuple(tuple) => {
                 let mut state = self.seed;
                 for &item in self.tuple(tuple) {
-                    state = fold(state ^ self.hash_slow(item, depth + 1)?, ODD);
+                    let hash = match item {
+                        Value::Int(i) => self.hash_int(i),
+                        Value::Str(text) => self.hash_str(text),
+                        _ => self.hash_slow(item, depth + 1)?,
+                    };
+                    state = fold(state ^ hash, ODD);
                 }
                 spread((state ^ (state >> 32)) as u32, self.seed)
             }
@@ -194,7 +199,11 @@ impl Heap {
             (Value::Str(x), Value::Str(y)) => self.same_bytes(x, y),
             (Value::Tuple(x), Value::Tuple(y)) => {
                 let (x, y) = (self.tuple(x), self.tuple(y));
-                x.len() == y.len() && x.iter().zip(y).all(|(&x, &y)| self.keys_equal(x, y))
+                x.len() == y.len()
+                    && x.iter().zip(y).all(|(&x, &y)| match (x, y) {
+                        (Value::Int(x), Value::Int(y)) => x == y,
+                        _ => self.keys_equal(x, y),
+                    })
             }
             (Value::Set(x), Value::Set(y)) => {
                 let (x, y) = (&self.sets[x].table, &self.sets[y].table);

@@ -190,6 +190,30 @@ impl Heap {
         Value::List(List(new_slot!(self, List, lists, ListData { items, charged })))
     }
 
+    /// A list: owned. Takes the items over.
+    #[inline]
+    pub(crate) fn new_list_of(&mut self, items: &[Value]) -> Value {
+        if items.is_empty() || items.len() > SPARE_CAPACITY {
+            return self.new_list(items.to_vec());
+        }
+        let mut buffer = self.small_buffer();
+        buffer.extend_from_slice(items);
+        self.new_list(buffer)
+    }
+
+    /// A part of a list as a new one: owned.
+    pub(crate) fn new_list_from(&mut self, list: List, lower: usize, upper: usize) -> Value {
+        let mut buffer = if upper - lower <= SPARE_CAPACITY { self.small_buffer() } else { Vec::new() };
+        buffer.extend_from_slice(&self.lists[list].items[lower..upper]);
+        buffer.iter().for_each(|item| self.retain(*item));
+        self.new_list(buffer)
+    }
+
+    /// An empty buffer for a small list.
+    fn small_buffer(&mut self) -> Vec<Value> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_CAPACITY))
+    }
+
     /// The items of a list.
     #[inline(always)]
     pub fn list(&self, list: List) -> &[Value] {
@@ -210,7 +234,14 @@ impl Heap {
     #[inline(never)]
     fn grow_list(&mut self, list: List, extra: usize) -> Outcome<()> {
         let items = &self.lists[list].items;
-        let wanted = items.len() + extra.max(items.len() / 2).max(4);
+        if items.capacity() == 0 && extra <= SPARE_CAPACITY {
+            self.lists[list].items = self.small_buffer();
+            self.recharge_list(list);
+            return Ok(());
+        }
+        // Small lists double, larger ones grow by half.
+        let more = if items.len() < 64 { items.len() } else { items.len() / 2 };
+        let wanted = items.len() + extra.max(more).max(4);
         self.make_room((wanted - items.len()).saturating_mul(16))?;
         let items = &mut self.lists[list].items;
         items.reserve_exact(wanted - items.len());
@@ -468,15 +499,15 @@ impl Heap {
             }
             None => {
                 let next = self.shapes.with(shape, name);
-                self.add_slot(instance, next, value);
+                let slot = self.shapes.count(next) - 1;
+                self.add_slot(instance, next, slot, value);
             }
         }
     }
 
-    /// Adds one slot: moves the instance to a shape with one attribute more. Takes `value` over.
+    /// Adds the slot `slot`: moves the instance to a shape with one attribute more. Takes `value` over.
     #[inline]
-    pub(crate) fn add_slot(&mut self, instance: Instance, next: Shape, value: Value) {
-        let slot = self.shapes.count(next) - 1;
+    pub(crate) fn add_slot(&mut self, instance: Instance, next: Shape, slot: usize, value: Value) {
         let data = &mut self.instances[instance];
         data.shape = next;
         if slot < INLINE_SLOTS {

@@ -93,7 +93,8 @@ macro_rules! arenas {
             pub $field: Arena<$kind, $data>,)*
             /// All shapes of instances.
             pub shapes: Shapes,
-            /// Changes when an attribute is added to or removed from any class.
+            /// Changes when an attribute is added to or removed from any class, and when a
+            /// method of one is replaced.
             pub class_epoch: u32,
             /// Seed of the hashes.
             seed: u64,
@@ -106,6 +107,8 @@ macro_rules! arenas {
             /// Bytes given back since the last collection are not subtracted here.
             dead: Vec<(Kind, u32)>,
             draining: bool,
+            /// Buffers of small lists that are gone, for the next ones.
+            spare: Vec<Vec<Value>>,
             /// Instances whose `__del__` is to be called, owned.
             pub finalizers: Vec<Value>,
             /// Instances whose `__del__` has been called, by which thread and at which depth of calls:
@@ -134,6 +137,7 @@ macro_rules! arenas {
                     collect_at: FIRST_COLLECTION,
                     dead: Vec::new(),
                     draining: false,
+                    spare: Vec::new(),
                     finalizers: Vec::new(),
                     finalized: Vec::new(),
                     dropped: Vec::new(),
@@ -204,6 +208,12 @@ const FIRST_COLLECTION: usize = 4 << 20;
 /// Requests up to this size never raise MemoryError by themselves, in bytes:
 /// the limit as a whole is held from outside and at check points.
 const SMALL_REQUEST: usize = 64 << 10;
+
+/// Items that the buffers kept in [`Heap::spare`] have room for.
+const SPARE_CAPACITY: usize = 8;
+
+/// Buffers kept at most.
+const MOST_SPARE: usize = 64;
 
 /// One new slot: from the free list, or at the end.
 macro_rules! new_slot {
@@ -283,6 +293,7 @@ impl Heap {
                 layout,
                 root_shape,
                 has_del: false,
+                init: None,
                 charged: 0,
             }
         ))
@@ -318,6 +329,12 @@ impl Heap {
         }
     }
 
+    /// [`Heap::retain`] of a function.
+    #[inline(always)]
+    pub(crate) fn retain_function(&mut self, function: Function) {
+        self.counts[Kind::Function as usize][function.index()] += 1;
+    }
+
     /// [`Heap::release`] of a function.
     #[inline(always)]
     pub(crate) fn release_function(&mut self, function: Function) {
@@ -342,11 +359,12 @@ impl Heap {
         if kind == Kind::Str {
             return self.free_str(index);
         }
-        self.dead.push((kind, index));
         if self.draining {
+            self.dead.push((kind, index));
             return;
         }
         self.draining = true;
+        self.destroy(kind, index);
         while let Some((kind, index)) = self.dead.pop() {
             self.destroy(kind, index);
         }
@@ -376,10 +394,14 @@ impl Heap {
             Kind::Complex | Kind::XRange => {}
             Kind::List => {
                 let data = &mut self.lists.slots[at];
-                let items = std::mem::take(&mut data.items);
+                let mut items = std::mem::take(&mut data.items);
                 self.used = self.used.saturating_sub(std::mem::take(&mut data.charged));
                 for item in &items {
                     self.release(*item);
+                }
+                if items.capacity() == SPARE_CAPACITY && self.spare.len() < MOST_SPARE {
+                    items.clear();
+                    self.spare.push(items);
                 }
             }
             Kind::Tuple => match std::mem::take(&mut self.tuples.slots[at].items) {
@@ -387,6 +409,9 @@ impl Heap {
                     for item in items.iter().take(usize::from(length)) {
                         self.release(*item);
                     }
+                    self.used = self.used.saturating_sub(std::mem::size_of::<TupleData>() + 4);
+                    self.tuples.free.push(index);
+                    return;
                 }
                 TupleItems::Heap(items) => {
                     self.used = self.used.saturating_sub(items.len() * 16);

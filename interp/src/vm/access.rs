@@ -406,9 +406,7 @@ impl Vm {
             Value::List(list) => {
                 let (lower, upper) = self.simple_range(lower, upper, self.heap.list(list).len())?;
                 self.heap.make_room((upper - lower) * 16)?;
-                let items = self.heap.list(list)[lower..upper].to_vec();
-                items.iter().for_each(|item| self.heap.retain(*item));
-                Ok(self.heap.new_list(items))
+                Ok(self.heap.new_list_from(list, lower, upper))
             }
             Value::Tuple(tuple) => {
                 let length = self.heap.tuple(tuple).len();

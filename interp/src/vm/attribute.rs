@@ -1,7 +1,7 @@
 //! Attributes: the full look-up, and the caches of attribute sites.
 
 use super::Vm;
-use crate::compile::{AttributeCache, AttributeSite, IN_INSTANCE, WAYS};
+use crate::compile::{AttributeCache, AttributeSite, FUNCTION, IN_INSTANCE, NATIVE, WAYS};
 use crate::heap::{Builtin, Class, Instance, Outcome, Raised, Shape, Str, Style, Value};
 
 /// What [`Vm::prepare_method`] found.
@@ -331,8 +331,27 @@ impl Vm {
                 let value = self.heap.instances[instance].slot(slot);
                 return Ok(self.heap.share(value));
             }
+            let class = self.heap.instances[instance].class;
+            if let Some((slot, owner, value)) = self.plain_class_attribute(class, site.name) {
+                let epoch = self.heap.class_epoch;
+                site.fill(AttributeCache { key: shape.0, epoch, slot, class: owner.0 as u32 });
+                return Ok(self.heap.share(value));
+            }
         }
         self.get_attribute(object, site.name)
+    }
+
+    /// Position, owner and value of a class attribute that binds to nothing.
+    fn plain_class_attribute(&self, class: Class, name: Str) -> Option<(u32, Class, Value)> {
+        let hash = self.heap.hash_str(name);
+        for &owner in &self.heap.classes[class].mro {
+            let table = &self.heap.classes[owner].attributes;
+            if let Some(position) = table.find_str(&self.heap, hash, name) {
+                let value = table.value(position);
+                return binds_to_nothing(value).then_some((position as u32, owner, value));
+            }
+        }
+        None
     }
 
     /// What `object.site(…)` calls. Borrows the object. The fast path is in the
@@ -369,18 +388,13 @@ impl Vm {
             let table = &self.heap.classes[owner].attributes;
             let Some(position) = table.find_str(&self.heap, hash, site.name) else { continue };
             let value = table.value(position);
-            return match self.binding(value) {
-                Binding::Plain => Ok(Callee::Alone(self.bind(value, object, class))),
-                _ => {
-                    site.fill(AttributeCache {
-                        key,
-                        epoch: self.heap.class_epoch,
-                        slot: position as u32,
-                        class: owner.0 as u32,
-                    });
-                    Ok(Callee::WithObject(self.heap.share(value)))
-                }
+            let (slot, kind) = match (self.binding(value), value) {
+                (Binding::Function, Value::Function(function)) => (function.0 as u32, FUNCTION),
+                (Binding::Native, Value::Native(native)) => (native.0 as u32, NATIVE),
+                _ => return Ok(Callee::Alone(self.bind(value, object, class))),
             };
+            site.fill(AttributeCache { key, epoch: self.heap.class_epoch, slot, class: kind });
+            return Ok(Callee::WithObject(self.heap.share(value)));
         }
         Ok(Callee::Alone(self.get_attribute(object, site.name)?))
     }
@@ -413,8 +427,14 @@ impl Vm {
                     }
                     None => {
                         let next = self.heap.shapes.with(shape, site.name);
-                        site.fill(AttributeCache { key: shape.0, epoch: 0, slot: u32::MAX, class: next.0 });
-                        self.heap.add_slot(instance, next, value);
+                        let slot = self.heap.shapes.count(next) - 1;
+                        site.fill(AttributeCache {
+                            key: shape.0,
+                            epoch: 0,
+                            slot: slot as u32,
+                            class: next.0,
+                        });
+                        self.heap.add_slot(instance, next, slot, value);
                     }
                 }
                 return Ok(());
@@ -423,27 +443,38 @@ impl Vm {
         self.set_attribute(object, site.name, value)
     }
 
-    /// The way of a site that knows this shape.
+    /// The way of a site that knows this shape, or one of another key.
     #[inline(always)]
-    pub(crate) fn cached(site: &AttributeSite, key: u32) -> Option<AttributeCache> {
+    pub(crate) fn cached(site: &AttributeSite, key: u32) -> AttributeCache {
         let first = site.cache[0].get();
         if first.key == key {
-            return Some(first);
+            return first;
         }
+        Vm::other_way(site, key)
+    }
+
+    #[inline(never)]
+    fn other_way(site: &AttributeSite, key: u32) -> AttributeCache {
         for way in 1..WAYS {
             let cache = site.cache[way].get();
             if cache.key == key {
-                return Some(cache);
+                return cache;
             }
         }
-        None
+        AttributeCache::EMPTY
     }
 
     /// Adds an attribute in the place a cache says. Takes `value` over.
     #[inline(always)]
     pub(crate) fn add_cached(&mut self, instance: Instance, cache: AttributeCache, value: Value) {
-        self.heap.add_slot(instance, Shape(cache.class), value);
+        self.heap.add_slot(instance, Shape(cache.class), cache.slot as usize, value);
     }
+}
+
+/// Whether a class attribute is itself when it is read through an instance.
+#[inline(always)]
+pub(crate) fn binds_to_nothing(value: Value) -> bool {
+    !matches!(value, Value::Function(_) | Value::Native(_) | Value::Method(_) | Value::Unset)
 }
 
 /// The cache key of a value without shape: counted down from the top.

@@ -422,6 +422,10 @@ impl Vm {
             extra.keywords.into_iter().for_each(|(_, value)| self.heap.release(value));
             return Invoke::Value(instance);
         };
+        if let (Value::Function(function), Value::Unset) = (init, payload) {
+            // Next time the loop enters it by itself.
+            self.heap.classes[class].init = Some((self.heap.class_epoch, function));
+        }
         let instance = self.heap.new_instance(class, payload);
         // Only functions and methods of types are bound to the instance.
         let bound = match init {

@@ -125,6 +125,7 @@ pub struct Vm {
     pub(crate) range: Value,
     pub(crate) xrange: Value,
     pub(crate) append: Value,
+    pub(crate) len: Value,
 }
 
 impl Vm {
@@ -166,6 +167,7 @@ impl Vm {
             range: Value::Unset,
             xrange: Value::Unset,
             append: Value::Unset,
+            len: Value::Unset,
         };
         for (class, rows) in crate::types::METHODS {
             vm.define_methods(*class, rows);
@@ -179,6 +181,7 @@ impl Vm {
         }
         crate::builtins::install(&mut vm);
         vm.range = vm.builtin(b"range").unwrap_or(Value::Unset);
+        vm.len = vm.builtin(b"len").unwrap_or(Value::Unset);
         vm.xrange = vm.builtin(b"xrange").unwrap_or(Value::Unset);
         let append = vm.heap.intern(b"append");
         if let Some((append, _)) = vm.heap.class_attribute(Builtin::List.class(), append) {

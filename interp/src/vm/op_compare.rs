@@ -2,47 +2,52 @@
 
 use super::slow::Registers;
 use super::Vm;
-use crate::compile::{Code, Reg};
-use crate::heap::{Outcome, Value};
+use crate::compile::{Code, Op, Reg};
+use crate::heap::{Builtin, Outcome, Value};
 use crate::syntax::ast::CompareOperator;
 
 impl Vm {
-    /// Whether `a operator b`, by `int` or `float` where both are of that kind.
-    #[inline(always)]
-    pub(super) fn op_branch(
-        &mut self,
-        regs: &mut Registers,
-        code: &Code,
-        (operator, a, b): (CompareOperator, Reg, Reg),
-        int: impl Fn(&i64, &i64) -> bool,
-        float: impl Fn(&f64, &f64) -> bool,
-    ) -> Outcome<bool> {
-        match (regs[usize::from(a)], regs[usize::from(b)]) {
-            (Value::Int(x), Value::Int(y)) => Ok(int(&x, &y)),
-            (Value::Float(x), Value::Float(y)) => Ok(float(&x.get(), &y.get())),
-            _ => self.compare_slow(regs, code, operator, a, b),
-        }
+    /// Whether an instruction that compares and jumps is to jump, whatever its operands.
+    #[inline(never)]
+    pub(super) fn branch_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Outcome<bool> {
+        use CompareOperator as C;
+        let (operator, a, b, wanted) = match op {
+            Op::JumpLess { a, b, .. } => (C::Less, a, b, true),
+            Op::JumpLessEqual { a, b, .. } => (C::LessEqual, a, b, true),
+            Op::JumpGreater { a, b, .. } => (C::Greater, a, b, true),
+            Op::JumpGreaterEqual { a, b, .. } => (C::GreaterEqual, a, b, true),
+            Op::JumpNotLess { a, b, .. } => (C::Less, a, b, false),
+            Op::JumpNotLessEqual { a, b, .. } => (C::LessEqual, a, b, false),
+            Op::JumpNotGreater { a, b, .. } => (C::Greater, a, b, false),
+            Op::JumpNotGreaterEqual { a, b, .. } => (C::GreaterEqual, a, b, false),
+            Op::JumpEqual { a, b, .. } => (C::Equal, a, b, true),
+            Op::JumpNotEqual { a, b, .. } => (C::Equal, a, b, false),
+            _ => return self.branch_int_slow(regs, code, op),
+        };
+        Ok(self.compare_slow(regs, code, operator, a, b)? == wanted)
     }
 
-    /// Whether `a operator i`.
-    #[inline(always)]
-    pub(super) fn op_branch_int(
-        &mut self,
-        regs: &mut Registers,
-        code: &Code,
-        (operator, a, i): (CompareOperator, Reg, i16),
-        int: impl Fn(&i64, &i64) -> bool,
-        float: impl Fn(&f64, &f64) -> bool,
-    ) -> Outcome<bool> {
-        match regs[usize::from(a)] {
-            Value::Int(x) => Ok(int(&x, &i64::from(i))),
-            Value::Float(x) => Ok(float(&x.get(), &f64::from(i))),
-            _ => self.compare_const_slow(regs, code, operator, a, Value::Int(i64::from(i))),
-        }
+    fn branch_int_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Outcome<bool> {
+        use CompareOperator as C;
+        let (operator, a, i, wanted) = match op {
+            Op::JumpLessInt { a, i, .. } => (C::Less, a, i, true),
+            Op::JumpLessEqualInt { a, i, .. } => (C::LessEqual, a, i, true),
+            Op::JumpGreaterInt { a, i, .. } => (C::Greater, a, i, true),
+            Op::JumpGreaterEqualInt { a, i, .. } => (C::GreaterEqual, a, i, true),
+            Op::JumpNotLessInt { a, i, .. } => (C::Less, a, i, false),
+            Op::JumpNotLessEqualInt { a, i, .. } => (C::LessEqual, a, i, false),
+            Op::JumpNotGreaterInt { a, i, .. } => (C::Greater, a, i, false),
+            Op::JumpNotGreaterEqualInt { a, i, .. } => (C::GreaterEqual, a, i, false),
+            Op::JumpEqualInt { a, i, .. } => (C::Equal, a, i, true),
+            Op::JumpNotEqualInt { a, i, .. } => (C::Equal, a, i, false),
+            _ => return Err(self.heap.raise(Builtin::SystemError, "unknown instruction")),
+        };
+        let right = Value::Int(i64::from(i));
+        Ok(self.compare_const_slow(regs, code, operator, a, right)? == wanted)
     }
 
     /// `d = not a`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_not(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg) -> Outcome<()> {
         let value = regs[usize::from(a)];
         if value.is_unset() {
@@ -55,7 +60,7 @@ impl Vm {
     }
 
     /// `d = a < b` …
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_compare(
         &mut self,
         regs: &mut Registers,
@@ -103,7 +108,7 @@ impl Vm {
     }
 
     /// Whether `a is b`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_is(&mut self, regs: &mut Registers, code: &Code, a: Reg, b: Reg) -> Outcome<bool> {
         let (left, right) = (regs[usize::from(a)], regs[usize::from(b)]);
         if left.is_unset() || right.is_unset() {
@@ -127,25 +132,34 @@ impl Vm {
         Ok(value.is_none())
     }
 
-    /// Whether `a` is true.
-    #[inline(always)]
-    pub(super) fn op_truth(&mut self, regs: &mut Registers, code: &Code, a: Reg) -> Outcome<bool> {
+    /// Whether `a` is true, where it is neither int nor bool.
+    #[inline(never)]
+    pub(super) fn truth_step(&mut self, regs: &mut Registers, code: &Code, a: Reg) -> Outcome<bool> {
         let value = regs[usize::from(a)];
-        let truth = match value {
-            Value::Bool(b) => b.get(),
-            Value::Int(i) => i != 0,
-            Value::Unset => return Err(self.unbound(code, a)),
-            other => {
-                let truth = self.truth(other);
-                self.consume(regs, code.locals, a);
-                truth
-            }
-        };
+        if value.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        let truth = self.truth(value);
+        self.consume(regs, code.locals, a);
         Ok(truth)
     }
 
+    /// Whether `a in constants[k]`.
+    #[inline(never)]
+    pub(super) fn op_in_const(&mut self, regs: &mut Registers, code: &Code, a: Reg, k: u16) -> Outcome<bool> {
+        let container = code.constants[usize::from(k)];
+        if let (Value::Str(part), Value::Str(text)) = (regs[usize::from(a)], container) {
+            if let [byte] = *self.heap.bytes(part) {
+                let found = self.heap.bytes(text).contains(&byte);
+                self.consume(regs, code.locals, a);
+                return Ok(found);
+            }
+        }
+        self.compare_const_slow(regs, code, CompareOperator::In, a, container)
+    }
+
     /// Whether `a` is true; kept if that is `wanted`, else consumed.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_keep(&mut self, regs: &mut Registers, code: &Code, a: Reg, wanted: bool) -> bool {
         let truth = self.truth(regs[usize::from(a)]);
         if truth != wanted {

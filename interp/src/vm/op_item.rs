@@ -3,7 +3,7 @@
 use super::slow::Registers;
 use super::Vm;
 use crate::compile::{Code, Reg};
-use crate::heap::{Outcome, Value};
+use crate::heap::{Dict, Outcome, Value};
 
 impl Vm {
     /// `d = a[b]`
@@ -16,40 +16,52 @@ impl Vm {
         a: Reg,
         b: Reg,
     ) -> Outcome<()> {
-        let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
-        match (container, index) {
-            (Value::List(list), Value::Int(i)) => {
-                if let Some(&item) = self.heap.list(list).get(i as usize) {
-                    self.heap.retain(item);
-                    self.consume(regs, code.locals, a);
-                    self.put(regs, d, item);
-                    return Ok(());
+        if let Value::Int(i) = regs[usize::from(b)] {
+            match regs[usize::from(a)] {
+                Value::List(list) => {
+                    if let Some(&item) = self.heap.list(list).get(i as usize) {
+                        self.heap.retain(item);
+                        self.consume(regs, code.locals, a);
+                        self.put(regs, d, item);
+                        return Ok(());
+                    }
                 }
-            }
-            (Value::Str(text), Value::Int(i)) => {
-                if let Some(&byte) = self.heap.bytes(text).get(i as usize) {
-                    let item = self.heap.byte(byte);
-                    self.consume(regs, code.locals, a);
-                    self.put(regs, d, item);
-                    return Ok(());
+                Value::Str(text) => {
+                    if let Some(&byte) = self.heap.bytes(text).get(i as usize) {
+                        let item = self.heap.byte(byte);
+                        self.consume(regs, code.locals, a);
+                        self.put(regs, d, item);
+                        return Ok(());
+                    }
                 }
+                _ => {}
             }
-            (Value::Unset, _) => {
-                self.consume(regs, code.locals, b);
-                return Err(self.unbound(code, a));
-            }
-            (_, Value::Unset) => {
-                self.consume(regs, code.locals, a);
-                return Err(self.unbound(code, b));
-            }
-            _ => {}
         }
-        let result = self.get_item(container, index);
+        self.item_slow(regs, code, d, a, b)
+    }
+
+    #[inline(never)]
+    fn item_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, b: Reg) -> Outcome<()> {
+        let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
+        let result = match (container, index) {
+            (Value::Unset, _) => Err(self.unbound(code, a)),
+            (_, Value::Unset) => Err(self.unbound(code, b)),
+            (Value::Dict(dict), _) => self.dict_item(dict, index),
+            _ => self.get_item(container, index),
+        };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         let item = result?;
         self.put(regs, d, item);
         Ok(())
+    }
+
+    /// `dict[key]`: owned.
+    fn dict_item(&mut self, dict: Dict, key: Value) -> Outcome<Value> {
+        match self.heap.dict_get(dict, key)? {
+            Some(value) => Ok(self.heap.share(value)),
+            None => Err(self.key_error(key)),
+        }
     }
 
     /// `d = a[i]`
@@ -62,25 +74,31 @@ impl Vm {
         a: Reg,
         i: i32,
     ) -> Outcome<()> {
-        let container = regs[usize::from(a)];
-        let found = match container {
+        let found = match regs[usize::from(a)] {
             Value::List(list) => self.heap.list(list).get(i as usize).copied(),
             Value::Tuple(tuple) => self.heap.tuple(tuple).get(i as usize).copied(),
-            Value::Unset => return Err(self.unbound(code, a)),
             _ => None,
         };
-        let item = match found {
+        match found {
             Some(item) => {
                 self.heap.retain(item);
                 self.consume(regs, code.locals, a);
-                item
+                self.put(regs, d, item);
+                Ok(())
             }
-            None => {
-                let result = self.get_item(container, Value::Int(i64::from(i)));
-                self.consume(regs, code.locals, a);
-                result?
-            }
-        };
+            None => self.item_int_slow(regs, code, d, a, i),
+        }
+    }
+
+    #[inline(never)]
+    fn item_int_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, i: i32) -> Outcome<()> {
+        let container = regs[usize::from(a)];
+        if container.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        let result = self.get_item(container, Value::Int(i64::from(i)));
+        self.consume(regs, code.locals, a);
+        let item = result?;
         self.put(regs, d, item);
         Ok(())
     }
@@ -95,32 +113,49 @@ impl Vm {
         b: Reg,
         c: Reg,
     ) -> Outcome<()> {
-        let value = self.own(regs, code, c)?;
-        let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
-        if let (Value::List(list), Value::Int(i)) = (container, index) {
-            if let Some(place) = self.heap.lists[list].items.get_mut(i as usize) {
+        if let (Value::List(list), Value::Int(i)) = (regs[usize::from(a)], regs[usize::from(b)]) {
+            let value = regs[usize::from(c)];
+            if let (Some(place), false) = (self.heap.lists[list].items.get_mut(i as usize), value.is_unset())
+            {
                 let old = std::mem::replace(place, value);
-                self.heap.release(old);
+                if c >= code.locals {
+                    regs[usize::from(c)] = Value::Unset;
+                } else {
+                    self.heap.retain(value);
+                }
+                if old.is_counted() {
+                    self.drop_value(old);
+                }
                 self.consume(regs, code.locals, a);
                 return Ok(());
             }
         }
-        if container.is_unset() || index.is_unset() {
-            self.heap.release(value);
-            self.consume(regs, code.locals, a);
-            self.consume(regs, code.locals, b);
-            let which = if container.is_unset() { a } else { b };
-            return Err(self.unbound(code, which));
-        }
-        let result = self.set_item(container, index, value);
+        self.set_item_slow(regs, code, a, b, c)
+    }
+
+    #[inline(never)]
+    fn set_item_slow(&mut self, regs: &mut Registers, code: &Code, a: Reg, b: Reg, c: Reg) -> Outcome<()> {
+        let value = self.own(regs, code, c)?;
+        let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
+        let result = match (container, index) {
+            (Value::Unset, _) => {
+                self.heap.release(value);
+                Err(self.unbound(code, a))
+            }
+            (_, Value::Unset) => {
+                self.heap.release(value);
+                Err(self.unbound(code, b))
+            }
+            (Value::Dict(dict), _) => self.heap.dict_set(dict, index, value),
+            _ => self.set_item(container, index, value),
+        };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
-        result?;
-        Ok(())
+        result
     }
 
     /// `a[i] = c`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_set_item_int(
         &mut self,
         regs: &mut Registers,
@@ -150,7 +185,7 @@ impl Vm {
     }
 
     /// `del a[b]`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_delete_item(
         &mut self,
         regs: &mut Registers,
@@ -173,7 +208,7 @@ impl Vm {
     }
 
     /// `d = a[b:c]`, a missing bound is unset
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_slice(
         &mut self,
         regs: &mut Registers,
@@ -198,7 +233,7 @@ impl Vm {
     }
 
     /// `a[b:c] = v`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_set_slice(
         &mut self,
         regs: &mut Registers,
@@ -219,7 +254,7 @@ impl Vm {
     }
 
     /// `del a[b:c]`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_delete_slice(
         &mut self,
         regs: &mut Registers,
@@ -237,7 +272,7 @@ impl Vm {
     }
 
     /// `d = slice(a, a + 1, a + 2)` of three temporaries
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_new_slice(&mut self, regs: &mut Registers, d: Reg, a: Reg) -> Outcome<()> {
         let mut parts = [Value::Unset; 3];
         for (at, part) in parts.iter_mut().enumerate() {
@@ -249,17 +284,17 @@ impl Vm {
     }
 
     /// `d = [a, a + 1, …]`, `count` temporaries
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_new_list(&mut self, regs: &mut Registers, d: Reg, a: Reg, count: u8) -> Outcome<()> {
         let items = &mut regs[a as usize..a as usize + count as usize];
-        let list = self.heap.new_list(items.to_vec());
+        let list = self.heap.new_list_of(items);
         items.fill(Value::Unset);
         self.put(regs, d, list);
         Ok(())
     }
 
     /// `d = (a, a + 1, …)`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_new_tuple(&mut self, regs: &mut Registers, d: Reg, a: Reg, count: u8) -> Outcome<()> {
         let items = &mut regs[a as usize..a as usize + count as usize];
         let tuple = self.heap.new_tuple(items);
@@ -284,7 +319,7 @@ impl Vm {
     }
 
     /// `a = tuple(a)` of a list in a temporary
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_list_to_tuple(&mut self, regs: &mut Registers, a: Reg) -> Outcome<()> {
         if let Value::List(list) = regs[usize::from(a)] {
             let items = std::mem::take(&mut self.heap.lists[list].items);
@@ -296,7 +331,7 @@ impl Vm {
     }
 
     /// `a[key in b] = c`, keeping `a`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_store(
         &mut self,
         regs: &mut Registers,
@@ -319,7 +354,7 @@ impl Vm {
     }
 
     /// Unpacks `a` into `count` temporaries from `t` on.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_unpack(
         &mut self,
         regs: &mut Registers,
@@ -351,8 +386,45 @@ impl Vm {
         Ok(())
     }
 
+    /// Unpacks `a` into locals.
+    #[inline(never)]
+    pub(super) fn op_unpack_into<const N: usize>(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        a: Reg,
+        into: [Reg; N],
+    ) -> Outcome<()> {
+        let source = regs[usize::from(a)];
+        let mut items = [Value::Unset; N];
+        let found = match source {
+            Value::Tuple(tuple) => <[Value; N]>::try_from(self.heap.tuple(tuple)).ok(),
+            Value::List(list) => <[Value; N]>::try_from(self.heap.list(list)).ok(),
+            Value::Unset => return Err(self.unbound(code, a)),
+            _ => None,
+        };
+        match found {
+            Some(found) => {
+                items = found;
+                items.iter().for_each(|item| self.heap.retain(*item));
+                self.consume(regs, code.locals, a);
+            }
+            None => {
+                let result = self.unpack(source, N);
+                self.consume(regs, code.locals, a);
+                for (place, item) in items.iter_mut().zip(result?) {
+                    *place = item;
+                }
+            }
+        }
+        for (d, item) in into.into_iter().zip(items) {
+            self.put(regs, d, item);
+        }
+        Ok(())
+    }
+
     /// Unpacks `a` into `count` items, left in a list in `d`, for many targets.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_unpack_many(
         &mut self,
         regs: &mut Registers,

@@ -18,7 +18,7 @@ pub(super) enum Next {
 
 impl Vm {
     /// Turns the iterable in `t` into an iteration in `t`, `t + 1`, `t + 2`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_iterate(&mut self, regs: &mut Registers, t: Reg) -> Outcome<()> {
         let source = regs[usize::from(t)];
         match source {
@@ -49,17 +49,21 @@ impl Vm {
             return Ok(Next::End);
         }
         if let (Value::List(list), Value::Int(i)) = (regs[usize::from(t)], regs[usize::from(t + 1)]) {
-            match self.heap.list(list).get(i as usize) {
-                Some(&item) => {
-                    regs[usize::from(t + 1)] = Value::Int(i + 1);
-                    self.heap.retain(item);
-                    self.put(regs, d, item);
-                    return Ok(Next::Item);
-                }
-                None => self.put(regs, t, Value::Unset),
+            if let Some(&item) = self.heap.list(list).get(i as usize) {
+                regs[usize::from(t + 1)] = Value::Int(i + 1);
+                self.heap.retain(item);
+                self.put(regs, d, item);
+                return Ok(Next::Item);
             }
+            self.put(regs, t, Value::Unset);
             return Ok(Next::End);
         }
+        self.next_slow(regs, t, d)
+    }
+
+    /// The next item of anything but a range or list.
+    #[inline(never)]
+    fn next_slow(&mut self, regs: &mut Registers, t: Reg, d: Reg) -> Outcome<Next> {
         match (regs[usize::from(t)], regs[usize::from(t + 1)]) {
             (Value::Str(text), Value::Int(i)) => match self.heap.bytes(text).get(i as usize) {
                 Some(&byte) => {
@@ -105,7 +109,7 @@ impl Vm {
 
     /// If `t` is the built-in `range` or `xrange` and the `count` temporaries behind it are
     /// ints: makes the iteration and jumps.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_range(&mut self, regs: &mut Registers, t: Reg, count: u8) -> bool {
         let callee = regs[usize::from(t)];
         let builtin = callee.same(self.range) || callee.same(self.xrange);

@@ -18,6 +18,28 @@ impl Vm {
         Ok(())
     }
 
+    /// `d = a`, `d + 1 = b` of two locals, into free temporaries.
+    #[inline(always)]
+    pub(super) fn op_copy_two(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        d: Reg,
+        a: Reg,
+        b: Reg,
+    ) -> Outcome<()> {
+        let (first, second) = (regs[usize::from(a)], regs[usize::from(b)]);
+        if first.is_unset() || second.is_unset() {
+            let which = if first.is_unset() { a } else { b };
+            return Err(self.unbound(code, which));
+        }
+        self.heap.retain(first);
+        self.heap.retain(second);
+        regs[usize::from(d)] = first;
+        regs[usize::from(d.wrapping_add(1))] = second;
+        Ok(())
+    }
+
     /// `d = constants[k]`
     #[inline(always)]
     pub(super) fn op_constant(&mut self, regs: &mut Registers, code: &Code, d: Reg, k: u32) -> Outcome<()> {
@@ -28,7 +50,7 @@ impl Vm {
     }
 
     /// `del` of a local: raises if it is unset.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_delete_local(&mut self, regs: &mut Registers, code: &Code, d: Reg) -> Outcome<()> {
         if regs[usize::from(d)].is_unset() {
             return Err(self.unbound(code, d));
@@ -65,7 +87,7 @@ impl Vm {
     }
 
     /// `globals[g] = a`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_set_global(&mut self, regs: &mut Registers, code: &Code, a: Reg, g: u16) -> Outcome<()> {
         let value = self.own(regs, code, a)?;
         let site = &code.globals[g as usize];
@@ -100,7 +122,7 @@ impl Vm {
     }
 
     /// `*cell = a`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_cell_set(&mut self, regs: &mut Registers, code: &Code, c: Reg, a: Reg) -> Outcome<()> {
         let value = self.own(regs, code, a)?;
         if let Value::Cell(cell) = regs[usize::from(c)] {
@@ -111,7 +133,7 @@ impl Vm {
     }
 
     /// Puts the value of register `d` into a new cell and the cell into `d`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_cell_new(&mut self, regs: &mut Registers, d: Reg) -> Outcome<()> {
         let value = std::mem::replace(&mut regs[usize::from(d)], Value::Unset);
         let cell = self.heap.new_cell(value);
@@ -138,7 +160,7 @@ impl Vm {
     }
 
     /// The wide list of a function with many locals, in `d`, `count` places.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_wide_new(&mut self, regs: &mut Registers, d: Reg, count: u16) -> Outcome<()> {
         let list = self.heap.new_list(vec![Value::Unset; count as usize]);
         self.put(regs, d, list);
@@ -146,7 +168,7 @@ impl Vm {
     }
 
     /// `d = wide[index]`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_wide_get(
         &mut self,
         regs: &mut Registers,
@@ -168,7 +190,7 @@ impl Vm {
     }
 
     /// `wide[index] = a`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_wide_set(
         &mut self,
         regs: &mut Registers,
@@ -187,7 +209,7 @@ impl Vm {
     }
 
     /// `del wide[index]`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_wide_delete(
         &mut self,
         regs: &mut Registers,
@@ -207,7 +229,7 @@ impl Vm {
     }
 
     /// `d = names[g]` of a class body whose dict is in `n`, else the global.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_class_get(
         &mut self,
         regs: &mut Registers,
@@ -235,7 +257,7 @@ impl Vm {
     }
 
     /// `names[g] = a` of a class body.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_class_set(
         &mut self,
         regs: &mut Registers,
@@ -253,7 +275,7 @@ impl Vm {
     }
 
     /// `del names[g]` of a class body.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_class_delete(
         &mut self,
         regs: &mut Registers,

@@ -2,41 +2,32 @@
 
 use super::slow::{Registers, Step};
 use super::Vm;
-use crate::compile::{Code, Reg};
-use crate::heap::Value;
+use crate::compile::{Code, Op, Reg};
+use crate::heap::{Builtin, Value};
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 
-/// Operands of `d = a operator b`, and whether it is the `operator=` of a statement.
-pub(super) type Binary = (BinaryOperator, Reg, Reg, Reg, bool);
-
-/// The same with a constant on the right.
-pub(super) type BinaryInt = (BinaryOperator, Reg, Reg, i32, bool);
-
 impl Vm {
-    /// `d = a operator b` of ints and floats.
+    /// `d = a operator b` of ints or of floats; false if it is neither, or the result is none.
     #[inline(always)]
     pub(super) fn op_number(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, b, inplace): Binary,
+        (d, a, b): (Reg, Reg, Reg),
         int: impl Fn(i64, i64) -> Option<i64>,
         float: impl Fn(f64, f64) -> Option<f64>,
-    ) -> Step {
-        let result = match (regs[usize::from(a)], regs[usize::from(b)]) {
-            (Value::Int(x), Value::Int(y)) => int(x, y).map(Value::Int),
-            (Value::Float(x), Value::Float(y)) => float(x.get(), y.get()).map(Value::float),
-            (Value::Float(x), Value::Int(y)) => float(x.get(), y as f64).map(Value::float),
-            (Value::Int(x), Value::Float(y)) => float(x as f64, y.get()).map(Value::float),
-            _ => None,
-        };
-        match result {
-            Some(value) => {
-                self.put(regs, d, value);
-                Ok(None)
-            }
-            None => self.binary_slow(regs, code, operator, d, a, b, inplace),
+    ) -> bool {
+        match (regs[usize::from(a)], regs[usize::from(b)]) {
+            (Value::Int(x), Value::Int(y)) => match int(x, y) {
+                Some(z) => self.put(regs, d, Value::Int(z)),
+                None => return false,
+            },
+            (Value::Float(x), Value::Float(y)) => match float(x.get(), y.get()) {
+                Some(z) => self.put(regs, d, Value::float(z)),
+                None => return false,
+            },
+            _ => return false,
         }
+        true
     }
 
     /// `d = a operator b` of ints.
@@ -44,17 +35,16 @@ impl Vm {
     pub(super) fn op_integer(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, b, inplace): Binary,
+        (d, a, b): (Reg, Reg, Reg),
         int: impl Fn(i64, i64) -> Option<i64>,
-    ) -> Step {
+    ) -> bool {
         if let (Value::Int(x), Value::Int(y)) = (regs[usize::from(a)], regs[usize::from(b)]) {
             if let Some(z) = int(x, y) {
                 self.put(regs, d, Value::Int(z));
-                return Ok(None);
+                return true;
             }
         }
-        self.binary_slow(regs, code, operator, d, a, b, inplace)
+        false
     }
 
     /// `d = a operator i` of an int.
@@ -62,17 +52,16 @@ impl Vm {
     pub(super) fn op_integer_int(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, i, inplace): BinaryInt,
+        (d, a, i): (Reg, Reg, i32),
         int: impl Fn(i64, i64) -> Option<i64>,
-    ) -> Step {
+    ) -> bool {
         if let Value::Int(x) = regs[usize::from(a)] {
             if let Some(z) = int(x, i64::from(i)) {
                 self.put(regs, d, Value::Int(z));
-                return Ok(None);
+                return true;
             }
         }
-        self.binary_int_slow(regs, code, operator, d, a, (i, inplace))
+        false
     }
 
     /// `d = a operator i` of an int or float.
@@ -80,64 +69,90 @@ impl Vm {
     pub(super) fn op_number_int(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, i, inplace): BinaryInt,
+        (d, a, i): (Reg, Reg, i32),
         int: impl Fn(i64, i64) -> Option<i64>,
         float: impl Fn(f64, f64) -> f64,
-    ) -> Step {
+    ) -> bool {
         match regs[usize::from(a)] {
-            Value::Int(x) => {
-                if let Some(z) = int(x, i64::from(i)) {
-                    self.put(regs, d, Value::Int(z));
-                    return Ok(None);
-                }
-            }
-            Value::Float(x) => {
-                self.put(regs, d, Value::float(float(x.get(), f64::from(i))));
-                return Ok(None);
-            }
-            _ => {}
+            Value::Int(x) => match int(x, i64::from(i)) {
+                Some(z) => self.put(regs, d, Value::Int(z)),
+                None => return false,
+            },
+            Value::Float(x) => self.put(regs, d, Value::float(float(x.get(), f64::from(i)))),
+            _ => return false,
         }
-        self.binary_int_slow(regs, code, operator, d, a, (i, inplace))
+        true
     }
 
-    /// `d = a ** b`
-    #[inline(always)]
-    pub(super) fn op_pow(
-        &mut self,
-        regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, b, inplace): Binary,
-    ) -> Step {
-        if let (Value::Float(x), Value::Float(y)) = (regs[usize::from(a)], regs[usize::from(b)]) {
-            let power = x.get().powf(y.get());
-            if x.get() > 0.0 && power.is_finite() && power != 0.0 {
-                self.put(regs, d, Value::float(power));
-                return Ok(None);
-            }
-        }
-        self.binary_slow(regs, code, operator, d, a, b, inplace)
-    }
-
-    /// `d = a operator mask`, as the 32-bit masks of hash functions
+    /// `d = a operator mask` of an int, as the 32-bit masks of hash functions.
     #[inline(always)]
     pub(super) fn op_mask(
         &mut self,
         regs: &mut Registers,
-        code: &Code,
-        (operator, d, a, mask, inplace): (BinaryOperator, Reg, Reg, u32, bool),
+        (d, a, mask): (Reg, Reg, u32),
         int: impl Fn(i64, i64) -> i64,
-    ) -> Step {
+    ) -> bool {
         if let Value::Int(x) = regs[usize::from(a)] {
             self.put(regs, d, Value::Int(int(x, i64::from(mask))));
+            return true;
+        }
+        false
+    }
+
+    /// An arithmetic instruction, whatever its operands.
+    #[inline(never)]
+    pub(super) fn number_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Step {
+        use BinaryOperator as B;
+        let (operator, d, a, b, inplace) = match op {
+            Op::Add { d, a, b, inplace } => (B::Add, d, a, b, inplace),
+            Op::Sub { d, a, b, inplace } => (B::Subtract, d, a, b, inplace),
+            Op::Mul { d, a, b, inplace } => (B::Multiply, d, a, b, inplace),
+            Op::Div { d, a, b, inplace } => (B::Divide, d, a, b, inplace),
+            Op::FloorDiv { d, a, b, inplace } => (B::FloorDivide, d, a, b, inplace),
+            Op::Mod { d, a, b, inplace } => (B::Modulo, d, a, b, inplace),
+            Op::And { d, a, b, inplace } => (B::And, d, a, b, inplace),
+            Op::Or { d, a, b, inplace } => (B::Or, d, a, b, inplace),
+            Op::Xor { d, a, b, inplace } => (B::Xor, d, a, b, inplace),
+            Op::Shl { d, a, b, inplace } => (B::ShiftLeft, d, a, b, inplace),
+            Op::Shr { d, a, b, inplace } => (B::ShiftRight, d, a, b, inplace),
+            Op::Pow { d, a, b, inplace } => (B::Power, d, a, b, inplace),
+            Op::Unary { d, a, operator } => return self.op_unary(regs, code, d, a, operator),
+            _ => return self.number_int_slow(regs, code, op),
+        };
+        if let Some(value) = of_floats(operator, regs[usize::from(a)], regs[usize::from(b)]) {
+            self.put(regs, d, value);
             return Ok(None);
         }
-        self.binary_mask_slow(regs, code, operator, d, a, inplace, mask)
+        self.binary_slow(regs, code, operator, d, a, b, inplace)
+    }
+
+    fn number_int_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Step {
+        use BinaryOperator as B;
+        let (operator, d, a, i, inplace) = match op {
+            Op::AddInt { d, a, i, inplace } => (B::Add, d, a, i, inplace),
+            Op::SubInt { d, a, i, inplace } => (B::Subtract, d, a, i, inplace),
+            Op::MulInt { d, a, i, inplace } => (B::Multiply, d, a, i, inplace),
+            Op::DivInt { d, a, i, inplace } => (B::Divide, d, a, i, inplace),
+            Op::FloorDivInt { d, a, i, inplace } => (B::FloorDivide, d, a, i, inplace),
+            Op::ModInt { d, a, i, inplace } => (B::Modulo, d, a, i, inplace),
+            Op::AndInt { d, a, i, inplace } => (B::And, d, a, i, inplace),
+            Op::OrInt { d, a, i, inplace } => (B::Or, d, a, i, inplace),
+            Op::XorInt { d, a, i, inplace } => (B::Xor, d, a, i, inplace),
+            Op::ShlInt { d, a, i, inplace } => (B::ShiftLeft, d, a, i, inplace),
+            Op::ShrInt { d, a, i, inplace } => (B::ShiftRight, d, a, i, inplace),
+            Op::AndMask { d, a, inplace, mask } => {
+                return self.binary_mask_slow(regs, code, B::And, d, a, inplace, mask);
+            }
+            Op::XorMask { d, a, inplace, mask } => {
+                return self.binary_mask_slow(regs, code, B::Xor, d, a, inplace, mask);
+            }
+            _ => return Err(self.heap.raise(Builtin::SystemError, "unknown instruction")),
+        };
+        self.binary_int_slow(regs, code, operator, d, a, (i, inplace))
     }
 
     /// `d = operator a`
-    #[inline(always)]
-    pub(super) fn op_unary(
+    fn op_unary(
         &mut self,
         regs: &mut Registers,
         code: &Code,
@@ -154,6 +169,31 @@ impl Vm {
         self.put(regs, d, value);
         Ok(None)
     }
+}
+
+/// What an operator gives for a float and an int or float; `None` where that is left to others.
+fn of_floats(operator: BinaryOperator, a: Value, b: Value) -> Option<Value> {
+    let (x, y) = match (a, b) {
+        (Value::Float(x), Value::Int(y)) => (x.get(), y as f64),
+        (Value::Int(x), Value::Float(y)) => (x as f64, y.get()),
+        (Value::Float(x), Value::Float(y)) => (x.get(), y.get()),
+        _ => return None,
+    };
+    let z = match operator {
+        BinaryOperator::Add => x + y,
+        BinaryOperator::Subtract => x - y,
+        BinaryOperator::Multiply => x * y,
+        BinaryOperator::Divide => float_div(x, y)?,
+        BinaryOperator::Power if x > 0.0 => {
+            let power = x.powf(y);
+            if !power.is_finite() || power == 0.0 {
+                return None;
+            }
+            power
+        }
+        _ => return None,
+    };
+    Some(Value::float(z))
 }
 
 /// `x / y` of floats, `None` for a division by zero.
@@ -184,6 +224,18 @@ pub(super) fn floor_mod(x: i64, y: i64) -> Option<i64> {
     }
     let rest = x % y;
     Some(if rest != 0 && ((rest < 0) != (y < 0)) { rest + y } else { rest })
+}
+
+/// `x // y` by a positive constant.
+#[inline(always)]
+pub(super) fn int_div(x: i64, y: i64) -> Option<i64> {
+    x.checked_div_euclid(y)
+}
+
+/// `x % y` by a positive constant.
+#[inline(always)]
+pub(super) fn int_mod(x: i64, y: i64) -> Option<i64> {
+    x.checked_rem_euclid(y)
 }
 
 /// `x << y`, `None` where the result is no int.

@@ -1,10 +1,10 @@
 //! Instructions on attributes.
 
-use super::attribute::{class_key, Callee};
+use super::attribute::{binds_to_nothing, class_key, Callee};
 use super::slow::Registers;
 use super::Vm;
-use crate::compile::{Code, Reg, IN_INSTANCE};
-use crate::heap::{Class, Outcome, Value};
+use crate::compile::{AttributeSite, Code, Reg, FUNCTION, IN_INSTANCE, NATIVE};
+use crate::heap::{Class, Function, Instance, NativeId, Outcome, Value};
 
 impl Vm {
     /// `d = a.site`
@@ -17,28 +17,57 @@ impl Vm {
         a: Reg,
         site: u16,
     ) -> Outcome<()> {
-        let object = regs[usize::from(a)];
-        let site = &code.sites[site as usize];
-        if let Value::Instance(instance) = object {
+        let site = &code.sites[usize::from(site)];
+        if let Value::Instance(instance) = regs[usize::from(a)] {
             let data = &self.heap.instances[instance];
-            if let Some(cache) = Vm::cached(site, data.shape.0) {
-                let value =
-                    if cache.class == IN_INSTANCE { data.slot(cache.slot as usize) } else { Value::Unset };
-                if !value.is_unset() {
-                    self.heap.retain(value);
-                    self.consume(regs, code.locals, a);
-                    self.put(regs, d, value);
-                    return Ok(());
-                }
+            let cache = Vm::cached(site, data.shape.0);
+            if cache.class == IN_INSTANCE && cache.key == data.shape.0 {
+                let value = data.slot(cache.slot as usize);
+                self.heap.retain(value);
+                self.consume(regs, code.locals, a);
+                self.put(regs, d, value);
+                return Ok(());
             }
-        } else if object.is_unset() {
-            return Err(self.unbound(code, a));
         }
-        let result = self.get_attribute_filling(object, site);
+        self.attribute_slow(regs, code, d, a, site)
+    }
+
+    #[inline(never)]
+    fn attribute_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        d: Reg,
+        a: Reg,
+        site: &AttributeSite,
+    ) -> Outcome<()> {
+        let object = regs[usize::from(a)];
+        let value = match object {
+            Value::Unset => return Err(self.unbound(code, a)),
+            Value::Instance(instance) => self.cached_class_value(instance, site),
+            _ => None,
+        };
+        let result = match value {
+            Some(value) => Ok(self.heap.share(value)),
+            None => self.get_attribute_filling(object, site),
+        };
         self.consume(regs, code.locals, a);
         let value = result?;
         self.put(regs, d, value);
         Ok(())
+    }
+
+    /// A value of the class that a cache knows.
+    fn cached_class_value(&self, instance: Instance, site: &AttributeSite) -> Option<Value> {
+        let key = self.heap.instances[instance].shape.0;
+        let cache = Vm::cached(site, key);
+        if cache.key != key || cache.epoch != self.heap.class_epoch || cache.class >= NATIVE {
+            return None;
+        }
+        let owner = &self.heap.classes[Class(u64::from(cache.class))];
+        let value = owner.attributes.value(cache.slot as usize);
+        // It may have been replaced by one that binds.
+        binds_to_nothing(value).then_some(value)
     }
 
     /// `a.site = b`
@@ -51,34 +80,62 @@ impl Vm {
         b: Reg,
         site: u16,
     ) -> Outcome<()> {
-        let object = regs[usize::from(a)];
-        let value = self.own(regs, code, b)?;
-        let site = &code.sites[site as usize];
-        if let Value::Instance(instance) = object {
+        let site = &code.sites[usize::from(site)];
+        if let Value::Instance(instance) = regs[usize::from(a)] {
+            let value = regs[usize::from(b)];
             let data = &mut self.heap.instances[instance];
-            if let Some(cache) = Vm::cached(site, data.shape.0) {
-                if cache.class == IN_INSTANCE {
-                    let place = data.slot_mut(cache.slot as usize);
-                    let old = std::mem::replace(place, value);
-                    self.heap.release(old);
+            let cache = Vm::cached(site, data.shape.0);
+            if cache.class == IN_INSTANCE && cache.key == data.shape.0 && !value.is_unset() {
+                let old = std::mem::replace(data.slot_mut(cache.slot as usize), value);
+                if b >= code.locals {
+                    regs[usize::from(b)] = Value::Unset;
                 } else {
-                    self.add_cached(instance, cache, value);
+                    self.heap.retain(value);
+                }
+                if old.is_counted() {
+                    self.drop_value(old);
                 }
                 self.consume(regs, code.locals, a);
                 return Ok(());
             }
-        } else if object.is_unset() {
-            self.heap.release(value);
-            return Err(self.unbound(code, a));
         }
-        let result = self.set_attribute_filling(object, site, value);
+        self.set_attribute_slow(regs, code, a, b, site)
+    }
+
+    #[inline(never)]
+    fn set_attribute_slow(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        a: Reg,
+        b: Reg,
+        site: &AttributeSite,
+    ) -> Outcome<()> {
+        let value = self.own(regs, code, b)?;
+        let object = regs[usize::from(a)];
+        let result = match object {
+            Value::Unset => {
+                self.heap.release(value);
+                return Err(self.unbound(code, a));
+            }
+            Value::Instance(instance) => {
+                let shape = self.heap.instances[instance].shape.0;
+                let cache = Vm::cached(site, shape);
+                if cache.key == shape && cache.epoch == 0 && cache.class != IN_INSTANCE {
+                    self.add_cached(instance, cache, value);
+                    Ok(())
+                } else {
+                    self.set_attribute_filling(object, site, value)
+                }
+            }
+            _ => self.set_attribute_filling(object, site, value),
+        };
         self.consume(regs, code.locals, a);
-        result?;
-        Ok(())
+        result
     }
 
     /// `del a.site`
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_delete_attribute(
         &mut self,
         regs: &mut Registers,
@@ -108,29 +165,42 @@ impl Vm {
         site: u16,
     ) -> Outcome<()> {
         let object = regs[usize::from(a)];
-        let site = &code.sites[site as usize];
+        let site = &code.sites[usize::from(site)];
         let key = match object {
             Value::Instance(instance) => self.heap.instances[instance].shape.0,
             Value::Class(_) | Value::Function(_) | Value::Method(_) | Value::Api(_) => u32::MAX,
             Value::Unset => return Err(self.unbound(code, a)),
-            other => class_key(self.heap.class_of(other)),
+            other => class_key(self.heap.class_of_common(other)),
         };
         let first = t.wrapping_add(1);
-        if let Some(cache) = Vm::cached(site, key) {
-            if cache.epoch == self.heap.class_epoch && key != u32::MAX {
-                let owner = &self.heap.classes[Class(u64::from(cache.class))];
-                let value = owner.attributes.value(cache.slot as usize);
-                if let Value::Function(_) | Value::Native(_) = value {
-                    self.heap.retain(value);
-                    self.put(regs, t, value);
-                    if a != first {
-                        self.heap.retain(object);
-                        self.put(regs, first, object);
-                    }
-                    return Ok(());
+        let cache = Vm::cached(site, key);
+        if cache.key == key && cache.epoch == self.heap.class_epoch {
+            let callee = match cache.class {
+                FUNCTION => {
+                    let function = Function(u64::from(cache.slot));
+                    self.heap.retain_function(function);
+                    Value::Function(function)
                 }
+                NATIVE => Value::Native(NativeId(u64::from(cache.slot))),
+                _ => Value::Unset,
+            };
+            if !callee.is_unset() {
+                // Both are temporaries, and free unless `a` is one of them.
+                regs[usize::from(t)] = callee;
+                if a != first {
+                    self.heap.retain(object);
+                    regs[usize::from(first)] = object;
+                }
+                return Ok(());
             }
         }
+        self.method_slow(regs, t, a, site)
+    }
+
+    #[inline(never)]
+    fn method_slow(&mut self, regs: &mut Registers, t: Reg, a: Reg, site: &AttributeSite) -> Outcome<()> {
+        let object = regs[usize::from(a)];
+        let first = t.wrapping_add(1);
         match self.prepare_method(object, site)? {
             Callee::WithObject(value) => {
                 self.put(regs, t, value);

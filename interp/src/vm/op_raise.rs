@@ -82,7 +82,7 @@ impl Vm {
     }
 
     /// At the head of an `except` or `finally`: makes the exception in `t` the one handled last.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_handling(&mut self, regs: &mut Registers, code: &Code, handled: &mut Handled, t: Reg) {
         let t = usize::from(t);
         let now = (regs[t], regs[t + 1]);
@@ -126,7 +126,7 @@ impl Vm {
     }
 
     /// Goes on with the exception in `t`, `t + 1`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_reraise(&mut self, regs: &mut Registers, t: Reg) -> Raised {
         let t = usize::from(t);
         let exception = std::mem::replace(&mut regs[t], Value::Unset);
@@ -135,7 +135,7 @@ impl Vm {
     }
 
     /// Whether the exception in `t` (kept) matches `a`.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn op_match(&mut self, regs: &mut Registers, code: &Code, t: Reg, a: Reg) -> Outcome<bool> {
         let kind = regs[usize::from(a)];
         if kind.is_unset() {

@@ -12,20 +12,27 @@ use super::drive::{code_frame, Action};
 use super::leave::Exit;
 use super::op_call::Called;
 use super::op_loop::Next;
-use super::op_number::{float_div, floor_div, floor_mod, shift_left, shift_right};
+use super::op_number::{float_div, floor_div, floor_mod, int_div, int_mod, shift_left, shift_right};
 use super::op_print::Printed;
 use super::op_raise::Raise;
 use super::slow::Registers;
 use super::thread::{Frame, FrameKind, Stop, Thread};
-use super::{Vm, RECURSION_LIMIT, WINDOW};
+use super::{Vm, WINDOW};
 use crate::compile::{Code, Op, Reg};
 use crate::heap::Value;
-use crate::syntax::ast::{BinaryOperator, CompareOperator};
+
+/// Why the instructions of a frame are left for those of another.
+enum Then {
+    /// Enter this code; the value of the call goes to `d`.
+    Enter { callee: Rc<Code>, d: Reg, t: Reg, kind: FrameKind },
+    /// Return this: owned.
+    Return(Value),
+}
 
 /// A callee that no frame's stack has room for.
 #[inline(always)]
 fn window(stack: &mut [Value], base: usize) -> Option<&mut Registers> {
-    stack.get_mut(base..)?.first_chunk_mut::<WINDOW>()
+    stack.get_mut(base..base.checked_add(WINDOW)?)?.first_chunk_mut::<WINDOW>()
 }
 
 impl Vm {
@@ -38,9 +45,8 @@ impl Vm {
         pc: usize,
         base: usize,
     ) -> Result<Action, Stop> {
-        use {BinaryOperator as B, CompareOperator as C};
         let (mut running, mut pc, mut base) = (code, pc, base);
-        let Thread { stack, frames, handled, .. } = thread;
+        let Thread { stack, frames, handled, instances, .. } = thread;
         let exit = 'frame: loop {
             // Everything reaches the code through `running`: one pointer to keep at hand.
             let code: &Rc<Code> = &running;
@@ -66,9 +72,12 @@ impl Vm {
                     }
                 };
             }
-            macro_rules! binary {
-                ($how:ident, $operator:ident, $d:expr, $a:expr, $b:expr, $inplace:expr, $($by:expr),+) => {
-                    step!($d, self.$how(regs, code, (B::$operator, $d, $a, $b, $inplace), $($by),+))
+            // Arithmetic in place, or by `number_slow`.
+            macro_rules! number {
+                ($how:ident, $d:expr, $a:expr, $b:expr, $op:expr, $($by:expr),+) => {
+                    if !self.$how(regs, ($d, $a, $b), $($by),+) {
+                        step!($d, self.number_slow(regs, code, $op));
+                    }
                 };
             }
             macro_rules! jump {
@@ -87,72 +96,84 @@ impl Vm {
                     }
                 };
             }
+            // Ints and floats are compared in the loop, each with a jump of its own.
             macro_rules! branch {
-                ($operator:ident, $a:expr, $b:expr, $to:expr, $wanted:expr, $test:ident) => {
-                    jump_if!(
-                        $to,
-                        $wanted,
-                        self.op_branch(regs, code, (C::$operator, $a, $b), i64::$test, f64::$test)
-                    )
+                ($a:expr, $b:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
+                    match (regs[usize::from($a)], regs[usize::from($b)]) {
+                        (Value::Int(x), Value::Int(y)) => {
+                            if i64::$test(&x, &y) == $wanted {
+                                jump!($to);
+                            }
+                        }
+                        (Value::Float(x), Value::Float(y)) => {
+                            if f64::$test(&x.get(), &y.get()) == $wanted {
+                                jump!($to);
+                            }
+                        }
+                        _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
+                    }
                 };
             }
             macro_rules! branch_int {
-                ($operator:ident, $a:expr, $i:expr, $to:expr, $wanted:expr, $test:ident) => {
-                    jump_if!(
-                        $to,
-                        $wanted,
-                        self.op_branch_int(regs, code, (C::$operator, $a, $i), i64::$test, f64::$test)
-                    )
+                ($a:expr, $i:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
+                    match regs[usize::from($a)] {
+                        Value::Int(x) => {
+                            if i64::$test(&x, &i64::from($i)) == $wanted {
+                                jump!($to);
+                            }
+                        }
+                        _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
+                    }
+                };
+            }
+            macro_rules! truth {
+                ($a:expr, $to:expr, $wanted:expr) => {
+                    match regs[usize::from($a)] {
+                        Value::Bool(truth) => {
+                            if truth.get() == $wanted {
+                                jump!($to);
+                            }
+                        }
+                        Value::Int(i) => {
+                            if (i != 0) == $wanted {
+                                jump!($to);
+                            }
+                        }
+                        _ => jump_if!($to, $wanted, self.truth_step(regs, code, $a)),
+                    }
                 };
             }
             macro_rules! call {
                 ($d:expr, $t:expr, $count:expr, $on_object:expr) => {{
                     let (d, t, count): (Reg, Reg, usize) = ($d, $t, $count);
-                    let deep = frames.len() >= RECURSION_LIMIT;
-                    match attempt!(self.op_call(regs, (d, t, count), $on_object, deep)) {
-                        Called::Enter(callee) => {
-                            let caller = std::mem::replace(&mut running, callee);
-                            frames.push(code_frame(caller, pc, base, d, FrameKind::Store));
-                            base += usize::from(t);
-                            pc = 0;
-                            continue 'frame;
+                    if let Value::Function(function) = regs[usize::from(t)] {
+                        match self.enters(function, count, frames.len()) {
+                            Some(callee) => break Then::Enter { callee, d, t, kind: FrameKind::Store },
+                            None => break 'frame Exit::Call { d, t, count },
                         }
+                    }
+                    if let Value::Class(class) = regs[usize::from(t)] {
+                        if let Some((callee, instance)) =
+                            self.constructs(regs, class, (t, count), frames.len())
+                        {
+                            instances.push(instance);
+                            break Then::Enter { callee, d, t, kind: FrameKind::Init };
+                        }
+                    }
+                    match attempt!(self.op_call(regs, (d, t, count), $on_object)) {
                         Called::Done => {}
                         Called::Flow(flow) => break 'frame Exit::Flow(flow, d),
                         Called::Slow => break 'frame Exit::Call { d, t, count },
                     }
                 }};
             }
-            macro_rules! leave {
-                ($value:expr) => {{
-                    let value = $value;
-                    self.drop_locals(regs, code);
-                    match frames.pop() {
-                        Some(Frame { code: Some(caller), pc: at, base: b, dst, kind: FrameKind::Store }) => {
-                            running = caller;
-                            pc = at as usize;
-                            base = b as usize;
-                            let place = &mut stack[base + usize::from(dst)];
-                            let old = std::mem::replace(place, value);
-                            if old.is_counted() {
-                                self.drop_value(old);
-                            }
-                            continue 'frame;
-                        }
-                        Some(frame) => {
-                            frames.push(frame);
-                            break 'frame Exit::Return(value);
-                        }
-                        None => break 'frame Exit::Return(value),
-                    }
-                }};
-            }
 
-            loop {
-                let at = pc;
+            let then = loop {
+                let Some(op) = ops.get(pc) else { break Then::Return(Value::None) };
                 pc += 1;
-                match ops[at] {
+                match *op {
                     Op::Copy { d, a } => attempt!(self.op_copy(regs, code, d, a)),
+                    Op::CopyTwo { d, a, b } => attempt!(self.op_copy_two(regs, code, d, a, b)),
                     Op::CopyBound { d, a } => {
                         let value = self.heap.share(regs[usize::from(a)]);
                         self.put(regs, d, value);
@@ -183,142 +204,70 @@ impl Vm {
                     Op::ClassSet { n, a, g } => attempt!(self.op_class_set(regs, code, n, a, g)),
                     Op::ClassDelete { n, g } => attempt!(self.op_class_delete(regs, code, n, g)),
 
-                    Op::Add { d, a, b, inplace } => {
-                        step!(
-                            d,
-                            self.op_number(
-                                regs,
-                                code,
-                                (B::Add, d, a, b, inplace),
-                                i64::checked_add,
-                                |x, y| Some(x + y)
-                            )
-                        );
+                    Op::Add { d, a, b, .. } => {
+                        number!(op_number, d, a, b, *op, i64::checked_add, |x, y| Some(x + y))
                     }
-                    Op::Sub { d, a, b, inplace } => {
-                        step!(
-                            d,
-                            self.op_number(
-                                regs,
-                                code,
-                                (B::Subtract, d, a, b, inplace),
-                                i64::checked_sub,
-                                |x, y| Some(x - y)
-                            )
-                        );
+                    Op::Sub { d, a, b, .. } => {
+                        number!(op_number, d, a, b, *op, i64::checked_sub, |x, y| Some(x - y))
                     }
-                    Op::Mul { d, a, b, inplace } => {
-                        step!(
-                            d,
-                            self.op_number(
-                                regs,
-                                code,
-                                (B::Multiply, d, a, b, inplace),
-                                i64::checked_mul,
-                                |x, y| Some(x * y)
-                            )
-                        );
+                    Op::Mul { d, a, b, .. } => {
+                        number!(op_number, d, a, b, *op, i64::checked_mul, |x, y| Some(x * y))
                     }
-                    Op::Div { d, a, b, inplace } => {
-                        step!(
-                            d,
-                            self.op_number(regs, code, (B::Divide, d, a, b, inplace), floor_div, float_div)
-                        );
+                    Op::Div { d, a, b, .. } => number!(op_number, d, a, b, *op, floor_div, float_div),
+                    Op::FloorDiv { d, a, b, .. } => number!(op_integer, d, a, b, *op, floor_div),
+                    Op::Mod { d, a, b, .. } => number!(op_integer, d, a, b, *op, floor_mod),
+                    Op::And { d, a, b, .. } => number!(op_integer, d, a, b, *op, |x, y| Some(x & y)),
+                    Op::Or { d, a, b, .. } => number!(op_integer, d, a, b, *op, |x, y| Some(x | y)),
+                    Op::Xor { d, a, b, .. } => number!(op_integer, d, a, b, *op, |x, y| Some(x ^ y)),
+                    Op::Shl { d, a, b, .. } => number!(op_integer, d, a, b, *op, shift_left),
+                    Op::Shr { d, a, b, .. } => number!(op_integer, d, a, b, *op, shift_right),
+                    Op::AddInt { d, a, i, .. } => {
+                        number!(op_number_int, d, a, i, *op, i64::checked_add, |x, y| x + y)
                     }
-                    Op::FloorDiv { d, a, b, inplace } => {
-                        binary!(op_integer, FloorDivide, d, a, b, inplace, floor_div)
+                    Op::SubInt { d, a, i, .. } => {
+                        number!(op_number_int, d, a, i, *op, i64::checked_sub, |x, y| x - y)
                     }
-                    Op::Mod { d, a, b, inplace } => binary!(op_integer, Modulo, d, a, b, inplace, floor_mod),
-                    Op::And { d, a, b, inplace } => {
-                        binary!(op_integer, And, d, a, b, inplace, |x, y| Some(x & y))
+                    Op::MulInt { d, a, i, .. } => {
+                        number!(op_number_int, d, a, i, *op, i64::checked_mul, |x, y| x * y)
                     }
-                    Op::Or { d, a, b, inplace } => {
-                        binary!(op_integer, Or, d, a, b, inplace, |x, y| Some(x | y))
+                    Op::DivInt { d, a, i, .. } => number!(op_number_int, d, a, i, *op, int_div, |x, y| x / y),
+                    Op::FloorDivInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, int_div),
+                    Op::ModInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, int_mod),
+                    Op::AndInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, |x, y| Some(x & y)),
+                    Op::OrInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, |x, y| Some(x | y)),
+                    Op::XorInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, |x, y| Some(x ^ y)),
+                    Op::ShlInt { d, a, i, .. } => number!(op_integer_int, d, a, i, *op, shift_left),
+                    Op::ShrInt { d, a, i, .. } => {
+                        number!(op_integer_int, d, a, i, *op, |x, y| Some(x >> (y & 63)))
                     }
-                    Op::Xor { d, a, b, inplace } => {
-                        binary!(op_integer, Xor, d, a, b, inplace, |x, y| Some(x ^ y))
-                    }
-                    Op::Shl { d, a, b, inplace } => {
-                        binary!(op_integer, ShiftLeft, d, a, b, inplace, shift_left)
-                    }
-                    Op::Shr { d, a, b, inplace } => {
-                        binary!(op_integer, ShiftRight, d, a, b, inplace, shift_right)
-                    }
-                    Op::Pow { d, a, b, inplace } => {
-                        step!(d, self.op_pow(regs, code, (B::Power, d, a, b, inplace)));
-                    }
-                    Op::AddInt { d, a, i, inplace } => {
-                        binary!(op_number_int, Add, d, a, i, inplace, i64::checked_add, |x, y| x + y)
-                    }
-                    Op::SubInt { d, a, i, inplace } => {
-                        binary!(op_number_int, Subtract, d, a, i, inplace, i64::checked_sub, |x, y| x - y)
-                    }
-                    Op::MulInt { d, a, i, inplace } => {
-                        binary!(op_number_int, Multiply, d, a, i, inplace, i64::checked_mul, |x, y| x * y)
-                    }
-                    Op::DivInt { d, a, i, inplace } => binary!(
-                        op_number_int,
-                        Divide,
-                        d,
-                        a,
-                        i,
-                        inplace,
-                        |x, y| Some(x.div_euclid(y)),
-                        |x, y| x / y
-                    ),
-                    Op::FloorDivInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, FloorDivide, d, a, i, inplace, |x, y| Some(x.div_euclid(y)))
-                    }
-                    Op::ModInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, Modulo, d, a, i, inplace, |x, y| Some(x.rem_euclid(y)))
-                    }
-                    Op::AndInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, And, d, a, i, inplace, |x, y| Some(x & y))
-                    }
-                    Op::OrInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, Or, d, a, i, inplace, |x, y| Some(x | y))
-                    }
-                    Op::XorInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, Xor, d, a, i, inplace, |x, y| Some(x ^ y))
-                    }
-                    Op::ShlInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, ShiftLeft, d, a, i, inplace, shift_left)
-                    }
-                    Op::ShrInt { d, a, i, inplace } => {
-                        binary!(op_integer_int, ShiftRight, d, a, i, inplace, |x, y| Some(x >> (y & 63)))
-                    }
-                    Op::AndMask { d, a, inplace, mask } => {
-                        step!(d, self.op_mask(regs, code, (B::And, d, a, mask, inplace), |x, y| x & y));
-                    }
-                    Op::XorMask { d, a, inplace, mask } => {
-                        step!(d, self.op_mask(regs, code, (B::Xor, d, a, mask, inplace), |x, y| x ^ y));
-                    }
-                    Op::Unary { d, a, operator } => step!(d, self.op_unary(regs, code, d, a, operator)),
+                    Op::AndMask { d, a, mask, .. } => number!(op_mask, d, a, mask, *op, |x, y| x & y),
+                    Op::XorMask { d, a, mask, .. } => number!(op_mask, d, a, mask, *op, |x, y| x ^ y),
+                    Op::Pow { d, .. } | Op::Unary { d, .. } => step!(d, self.number_slow(regs, code, *op)),
                     Op::Not { d, a } => attempt!(self.op_not(regs, code, d, a)),
 
                     Op::Compare { d, a, b, operator } => {
                         attempt!(self.op_compare(regs, code, d, a, b, operator))
                     }
-                    Op::JumpLess { a, b, to } => branch!(Less, a, b, to, true, lt),
-                    Op::JumpLessEqual { a, b, to } => branch!(LessEqual, a, b, to, true, le),
-                    Op::JumpGreater { a, b, to } => branch!(Greater, a, b, to, true, gt),
-                    Op::JumpGreaterEqual { a, b, to } => branch!(GreaterEqual, a, b, to, true, ge),
-                    Op::JumpNotLess { a, b, to } => branch!(Less, a, b, to, false, lt),
-                    Op::JumpNotLessEqual { a, b, to } => branch!(LessEqual, a, b, to, false, le),
-                    Op::JumpNotGreater { a, b, to } => branch!(Greater, a, b, to, false, gt),
-                    Op::JumpNotGreaterEqual { a, b, to } => branch!(GreaterEqual, a, b, to, false, ge),
-                    Op::JumpEqual { a, b, to } => branch!(Equal, a, b, to, true, eq),
-                    Op::JumpNotEqual { a, b, to } => branch!(Equal, a, b, to, false, eq),
-                    Op::JumpLessInt { a, i, to } => branch_int!(Less, a, i, to, true, lt),
-                    Op::JumpLessEqualInt { a, i, to } => branch_int!(LessEqual, a, i, to, true, le),
-                    Op::JumpGreaterInt { a, i, to } => branch_int!(Greater, a, i, to, true, gt),
-                    Op::JumpGreaterEqualInt { a, i, to } => branch_int!(GreaterEqual, a, i, to, true, ge),
-                    Op::JumpNotLessInt { a, i, to } => branch_int!(Less, a, i, to, false, lt),
-                    Op::JumpNotLessEqualInt { a, i, to } => branch_int!(LessEqual, a, i, to, false, le),
-                    Op::JumpNotGreaterInt { a, i, to } => branch_int!(Greater, a, i, to, false, gt),
-                    Op::JumpNotGreaterEqualInt { a, i, to } => branch_int!(GreaterEqual, a, i, to, false, ge),
-                    Op::JumpEqualInt { a, i, to } => branch_int!(Equal, a, i, to, true, eq),
-                    Op::JumpNotEqualInt { a, i, to } => branch_int!(Equal, a, i, to, false, eq),
+                    Op::JumpLess { a, b, to } => branch!(a, b, to, *op, true, lt),
+                    Op::JumpLessEqual { a, b, to } => branch!(a, b, to, *op, true, le),
+                    Op::JumpGreater { a, b, to } => branch!(a, b, to, *op, true, gt),
+                    Op::JumpGreaterEqual { a, b, to } => branch!(a, b, to, *op, true, ge),
+                    Op::JumpNotLess { a, b, to } => branch!(a, b, to, *op, false, lt),
+                    Op::JumpNotLessEqual { a, b, to } => branch!(a, b, to, *op, false, le),
+                    Op::JumpNotGreater { a, b, to } => branch!(a, b, to, *op, false, gt),
+                    Op::JumpNotGreaterEqual { a, b, to } => branch!(a, b, to, *op, false, ge),
+                    Op::JumpEqual { a, b, to } => branch!(a, b, to, *op, true, eq),
+                    Op::JumpNotEqual { a, b, to } => branch!(a, b, to, *op, false, eq),
+                    Op::JumpLessInt { a, i, to } => branch_int!(a, i, to, *op, true, lt),
+                    Op::JumpLessEqualInt { a, i, to } => branch_int!(a, i, to, *op, true, le),
+                    Op::JumpGreaterInt { a, i, to } => branch_int!(a, i, to, *op, true, gt),
+                    Op::JumpGreaterEqualInt { a, i, to } => branch_int!(a, i, to, *op, true, ge),
+                    Op::JumpNotLessInt { a, i, to } => branch_int!(a, i, to, *op, false, lt),
+                    Op::JumpNotLessEqualInt { a, i, to } => branch_int!(a, i, to, *op, false, le),
+                    Op::JumpNotGreaterInt { a, i, to } => branch_int!(a, i, to, *op, false, gt),
+                    Op::JumpNotGreaterEqualInt { a, i, to } => branch_int!(a, i, to, *op, false, ge),
+                    Op::JumpEqualInt { a, i, to } => branch_int!(a, i, to, *op, true, eq),
+                    Op::JumpNotEqualInt { a, i, to } => branch_int!(a, i, to, *op, false, eq),
                     Op::JumpEqualConst { a, k, to } => {
                         jump_if!(to, true, self.op_equal_const(regs, code, a, k))
                     }
@@ -331,8 +280,12 @@ impl Vm {
                     Op::JumpNotNone { a, to } => jump_if!(to, false, self.op_is_none(regs, code, a)),
                     Op::JumpIn { a, b, to } => jump_if!(to, true, self.contains_step(regs, code, a, b)),
                     Op::JumpNotIn { a, b, to } => jump_if!(to, false, self.contains_step(regs, code, a, b)),
-                    Op::JumpTrue { a, to } => jump_if!(to, true, self.op_truth(regs, code, a)),
-                    Op::JumpFalse { a, to } => jump_if!(to, false, self.op_truth(regs, code, a)),
+                    Op::JumpInConst { a, k, to } => jump_if!(to, true, self.op_in_const(regs, code, a, k)),
+                    Op::JumpNotInConst { a, k, to } => {
+                        jump_if!(to, false, self.op_in_const(regs, code, a, k))
+                    }
+                    Op::JumpTrue { a, to } => truth!(a, to, true),
+                    Op::JumpFalse { a, to } => truth!(a, to, false),
                     Op::KeepTrue { a, to } => {
                         if self.op_keep(regs, code, a, true) {
                             pc = to as usize;
@@ -374,6 +327,8 @@ impl Vm {
                     Op::ListToTuple { a } => attempt!(self.op_list_to_tuple(regs, a)),
                     Op::Store { a, b, c } => attempt!(self.op_store(regs, code, a, b, c)),
                     Op::Unpack { a, t, count } => attempt!(self.op_unpack(regs, code, a, t, count)),
+                    Op::UnpackTwo { a, d, e } => attempt!(self.op_unpack_into(regs, code, a, [d, e])),
+                    Op::UnpackThree { a, d, e, f } => attempt!(self.op_unpack_into(regs, code, a, [d, e, f])),
                     Op::UnpackMany { d, a, count } => attempt!(self.op_unpack_many(regs, code, d, a, count)),
 
                     Op::Iterate { t } => attempt!(self.op_iterate(regs, t)),
@@ -389,7 +344,16 @@ impl Vm {
                     }
 
                     Op::CallGlobal { d, t, count, g } => {
-                        attempt!(self.op_callee(regs, code, t, g));
+                        let callee = attempt!(self.op_callee(regs, code, g));
+                        if let Value::Function(function) = callee {
+                            if let Some(code) = self.enters(function, usize::from(count), frames.len()) {
+                                self.heap.retain_function(function);
+                                regs[usize::from(t)] = callee;
+                                break Then::Enter { callee: code, d, t, kind: FrameKind::Store };
+                            }
+                        }
+                        self.heap.retain(callee);
+                        regs[usize::from(t)] = callee;
                         call!(d, t, usize::from(count), false);
                     }
                     Op::Call { d, t, count } => call!(d, t, usize::from(count), false),
@@ -402,7 +366,7 @@ impl Vm {
                         }
                     }
                     Op::CallKeywords { d, t, count, k } | Op::CallSpread { d, t, count, k, .. } => {
-                        let extra = match ops[at] {
+                        let extra = match *op {
                             Op::CallSpread { extra, .. } => extra,
                             _ => 0,
                         };
@@ -416,9 +380,9 @@ impl Vm {
                         if value.is_unset() {
                             break 'frame Exit::Raise(self.unbound(code, a));
                         }
-                        leave!(value);
+                        break Then::Return(value);
                     }
-                    Op::ReturnNone => leave!(Value::None),
+                    Op::ReturnNone => break Then::Return(Value::None),
                     Op::Function { d, t, count, f } => {
                         let function = self.make_function(regs, code, t, count, f);
                         self.put(regs, d, function);
@@ -499,6 +463,40 @@ impl Vm {
                         if !self.heap.finalizers.is_empty() {
                             break 'frame Exit::Finalize;
                         }
+                    }
+                }
+            };
+            match then {
+                Then::Enter { callee, d, t, kind } => {
+                    let caller = std::mem::replace(&mut running, callee);
+                    frames.push(code_frame(caller, pc, base, d, kind));
+                    base += usize::from(t);
+                    pc = 0;
+                }
+                Then::Return(value) => {
+                    self.drop_locals(regs, code);
+                    match frames.pop() {
+                        Some(Frame { code: Some(caller), pc: at, base: b, dst, kind })
+                            if kind == FrameKind::Store || (kind == FrameKind::Init && value.is_none()) =>
+                        {
+                            running = caller;
+                            pc = at as usize;
+                            base = b as usize;
+                            let value = match kind {
+                                FrameKind::Init => instances.pop().unwrap_or(Value::None),
+                                _ => value,
+                            };
+                            let place = &mut stack[base + usize::from(dst)];
+                            let old = std::mem::replace(place, value);
+                            if old.is_counted() {
+                                self.drop_value(old);
+                            }
+                        }
+                        Some(frame) => {
+                            frames.push(frame);
+                            break 'frame Exit::Return(value);
+                        }
+                        None => break 'frame Exit::Return(value),
                     }
                 }
             }

@@ -18,10 +18,18 @@ impl Vm {
     /// Writes a register and drops what was in it.
     #[inline(always)]
     pub(crate) fn put(&mut self, regs: &mut Registers, d: Reg, value: Value) {
-        let old = std::mem::replace(&mut regs[d as usize], value);
-        if old.is_counted() {
-            self.drop_value(old);
+        if regs[d as usize].is_counted() {
+            self.put_counted(regs, d, value);
+        } else {
+            regs[d as usize] = value;
         }
+    }
+
+    /// [`Vm::put`] where something counted is in the register.
+    #[inline(never)]
+    fn put_counted(&mut self, regs: &mut Registers, d: Reg, value: Value) {
+        let old = std::mem::replace(&mut regs[d as usize], value);
+        self.heap.release(old);
     }
 
     #[inline(never)]
@@ -33,12 +41,16 @@ impl Vm {
     #[inline(always)]
     pub(crate) fn consume(&mut self, regs: &mut Registers, locals: Reg, r: Reg) {
         if r >= locals {
-            let old = regs[r as usize];
-            if old.is_counted() {
-                regs[r as usize] = Value::Unset;
-                self.heap.release(old);
+            if regs[r as usize].is_counted() {
+                self.drop_register(regs, r);
             }
         }
+    }
+
+    #[inline(never)]
+    fn drop_register(&mut self, regs: &mut Registers, r: Reg) {
+        let old = std::mem::replace(&mut regs[r as usize], Value::Unset);
+        self.heap.release(old);
     }
 
     /// UnboundLocalError for a register without a value.
@@ -211,13 +223,14 @@ impl Vm {
         d: Reg,
         result: super::native::NativeReturn,
     ) -> Step {
-        match result? {
-            Flow::Value(value) => {
-                self.put(regs, d, value);
-                Ok(None)
-            }
-            flow => Ok(Some(flow)),
+        let flow = result?;
+        if let Flow::Value(value) = flow {
+            // There is nothing to drop in it.
+            std::mem::forget(flow);
+            self.put(regs, d, value);
+            return Ok(None);
         }
+        Ok(Some(flow))
     }
 
     /// A comparison where the fast paths do not apply.
@@ -258,10 +271,10 @@ impl Vm {
                 [byte] => self.heap.bytes(text).contains(&byte),
                 _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
             },
-            (Value::Int(i), Value::Dict(dict)) => {
-                let hash = self.heap.hash_int(i);
-                self.heap.dicts[dict].table.find(&self.heap, hash, item).is_some()
+            (Value::Int(_) | Value::Str(_) | Value::Tuple(_), Value::Dict(dict)) => {
+                self.heap.dict_get(dict, item)?.is_some()
             }
+            (Value::Int(_) | Value::Str(_), Value::Set(set)) => self.heap.set_contains(set, item)?,
             _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
         };
         self.consume(regs, code.locals, a);

@@ -319,3 +319,110 @@ fn keywords_of_a_spread_dict_outlive_it() {
     let program = "def f(**k): return len(k), k.keys()[0]\nt = 0\nfor i in range(200):\n  n, key = f(**{'key' + str(i): 1})\n  t += n\nprint t, key";
     prints(program, "200 key199\n");
 }
+
+#[test]
+fn caches_follow_changes_of_classes() {
+    let program = r#"class C:
+  limit = 3
+  def __init__(self, x):
+    self.x = x
+  def m(self): return self.x + self.limit
+class D(C):
+  pass
+def use(n):
+  t = 0
+  for i in range(n):
+    t += D(i).m()
+  return t
+print use(4),
+def m2(self): return 100
+C.m = m2
+print use(4),
+def init2(self, x): self.x = 7
+C.__init__ = init2
+def m3(self): return self.x * self.limit
+D.m = m3
+print use(4),
+D.limit = 5
+print use(4),
+def bound(self): return 'bound'
+def show(d): return d.limit
+d = D(1)
+print show(d), show(d),
+D.limit = bound
+print show(d)(),
+d.limit = 9
+print show(d),
+del d.limit
+del D.limit
+print show(d)
+try: D()
+except TypeError, e: print e
+"#;
+    prints(program, "18 400 84 140 5 5 bound 9 3\ninit2() takes exactly 2 arguments (1 given)\n");
+}
+
+#[test]
+fn fused_instructions_do_what_their_parts_did() {
+    let program = r#"def pair(p):
+  a, b = p
+  (b, a) = (a, b)
+  for c, d, e in [(a, b, 1), [b, a, 2], 'xyz']:
+    a, b = b, a
+  x, x = p
+  return a, b, c, d, e, x
+print pair((1, 'two')), pair(['s' * 20, None])
+def tests(c, n):
+  out = []
+  if c in 'abc': out.append(1)
+  if c not in ('x', 'y', None, 3): out.append(2)
+  if 0 <= n < 5: out.append(3)
+  if not 1 < n <= 4 < 9: out.append(4)
+  while True:
+    n += 1
+    if n > 3: break
+  while 1 <= n < 6: n += 1
+  return out, n
+print tests('a', 0), tests('x', 2), tests('', 9)
+for bad in ((1,), (1, 2, 3), 5):
+  try: pair(bad)
+  except (ValueError, TypeError), e: print e
+def both(a, b): return a, b
+def swap(a, b): return both(b, a), both(a, a)
+print swap('x' * 3, [1])
+d = {}
+for i in range(3):
+  for j in ('a', i):
+    d[(i, j)] = d.get((0, 'a'), 0) + 1
+print (1, 'a') in d, (1L, 1.0) in d, (1, 5) in d, len(d), (1, 2, 'x') == (1, 2, 'x')
+"#;
+    let expected = "(1, 'two', 'x', 'y', 'z', 'two') ('ssssssssssssssssssss', None, 'x', 'y', 'z', None)\n\
+                    ([1, 2, 3, 4], 6) ([3], 6) ([1, 2, 4], 10)\n\
+                    need more than 1 value to unpack\n\
+                    too many values to unpack\n\
+                    'int' object is not iterable\n\
+                    (([1], 'xxx'), ('xxx', 'xxx'))\n\
+                    True True False 6 True\n";
+    prints(program, expected);
+}
+
+#[test]
+fn loops_closed_by_constants_are_check_points() {
+    for test in [
+        "while True:\n    if d: break",
+        "while 1 or d:\n    if d: break",
+        "while 0 < 1 < 2:\n    if d: break",
+    ] {
+        let program = format!("d = []\ndef other():\n  d.append(1)\ndef busy():\n  {test}\n  print 'both'\n");
+        let mut run = Run::new(&program);
+        assert_eq!(run.finish(1 << 20), None);
+        for name in ["busy", "other"] {
+            let function = run.vm.heap.dict_get_bytes(run.globals, name.as_bytes()).expect("defined");
+            run.vm.heap.retain(function);
+            run.vm.spawn(function, Vec::new(), name);
+        }
+        assert_eq!(run.finish(1 << 20), None);
+        assert_eq!(run.text(), "both\n", "{test}");
+        run.check();
+    }
+}
