@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^
 BIN := target/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
 
-.PHONY: help require build demo test lint fmt manual bench bench-check fuzz vmtest dist deb install uninstall aarch64 ci clean
+.PHONY: help require build demo test lint fmt manual bench bench-check fuzz load layers vmtest dist deb install uninstall aarch64 ci clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -45,6 +45,13 @@ bench-check: build ## compare instruction counts of the language benchmarks with
 
 fuzz: require ## feed the parsers mutated input for FUZZ_SECONDS each (default 60)
 	sh integration/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+load: build ## start 200 sandboxes at once and keep 50 busy (LOAD_SANDBOXES=N LOAD_BUSY=N; needs root)
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) LOAD_SANDBOXES=$(or $(LOAD_SANDBOXES),200) LOAD_BUSY=$(or $(LOAD_BUSY),50) \
+	  cargo test --locked -p integration --test load -- --nocapture
+
+layers: build ## make docs/layers.md anew: every breach attempt against every layer (needs root)
+	REPY_BIN_DIR=$(CURDIR)/$(BIN) REPY_LAYERS=write cargo test --locked -p integration --test layers
 
 vmtest: build ## boot kernels in an emulator and test enforcement there (KERNELS="6.1 6.12 newest")
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/vm/run.sh $(KERNELS)

@@ -25,8 +25,9 @@ seed() { # seed TARGET FILE…
 }
 seed policy ../../policies/restrictions.* ../tests/hostile/policies/*
 seed source ../../examples/*.repy ../tests/hostile/*.repy
+seed run ../../examples/*.repy ../tests/hostile/*.repy ../tests/lang/*/*.repy
 mkdir -p corpus/frames
-for target in policy source frames ${FUZZ_MORE:-}; do
+for target in policy source frames run ${FUZZ_MORE:-}; do
   echo "== $target for $seconds s"
   log=$(mktemp)
   status=0

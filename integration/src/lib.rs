@@ -4,12 +4,14 @@
 //! and a finished process, as a shell script would.
 #![deny(unsafe_code)]
 
+pub mod attempts;
 pub mod document;
 pub mod generator;
 pub mod lang;
 pub mod live;
 pub mod network;
 pub mod outside;
+pub mod processes;
 pub mod pty;
 pub mod python;
 pub mod run;

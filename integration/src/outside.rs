@@ -33,6 +33,8 @@ pub struct Outside {
     abstract_listener: UnixListener,
     abstract_name: String,
     victim: Child,
+    /// What an attempt compares with what it finds: the host's network and name.
+    facts: [String; 2],
 }
 
 impl Outside {
@@ -43,12 +45,8 @@ impl Outside {
     pub fn new(user: User) -> Outside {
         let scratch = Scratch::new("outside");
         let readable = scratch.write("secret", SECRET);
-        let writable = scratch.write("scratchfile", UNTOUCHED);
+        put_scratch_file(&scratch, user);
         std::fs::set_permissions(&readable, std::fs::Permissions::from_mode(0o644)).expect("mode set");
-        std::fs::set_permissions(&writable, std::fs::Permissions::from_mode(0o666)).expect("mode set");
-        if user == User::Ordinary {
-            std::os::unix::fs::chown(&writable, Some(ORDINARY.0), Some(ORDINARY.1)).expect("owner set");
-        }
         std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o777)).expect("mode set");
 
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
@@ -66,7 +64,12 @@ impl Outside {
         let abstract_listener = UnixListener::bind_addr(&address).expect("an abstract socket");
         abstract_listener.set_nonblocking(true).expect("non-blocking");
         let victim = victim(user);
-        Outside { scratch, user, tcp, udp, unix, unix_path, abstract_listener, abstract_name, victim }
+        let asked = std::process::Command::new(crate::bin("breach")).arg("network").output();
+        let network = asked.map(|run| String::from_utf8_lossy(&run.stdout).trim().to_owned());
+        let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let facts =
+            [format!("network={}", network.unwrap_or_default()), format!("hostname={}", host_name.trim())];
+        Outside { facts, scratch, user, tcp, udp, unix, unix_path, abstract_listener, abstract_name, victim }
     }
 
     /// A fresh vessel with the things attempts expect to find in it.
@@ -94,7 +97,19 @@ impl Outside {
         });
         let copy = put("program-copy", &std::fs::read(crate::bin("breach")).expect("the breach program"));
         std::fs::set_permissions(copy, std::fs::Permissions::from_mode(0o755)).expect("mode set");
-        std::os::unix::fs::symlink(self.scratch.join("secret"), vessel.join("link-outside")).expect("a link");
+        let script = put("script", b"#!/bin/true\n");
+        std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).expect("mode set");
+        let link =
+            |to: PathBuf, name: &str| std::os::unix::fs::symlink(to, vessel.join(name)).expect("a link");
+        link(self.scratch.join("secret"), "link-outside");
+        link(self.scratch.path().to_path_buf(), "link-directory");
+        link(self.scratch.join("scratchfile.made"), "link-dangling");
+        let directory = vessel.join("own-directory");
+        std::fs::create_dir(&directory).expect("a directory in the vessel");
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).expect("owner set");
+        }
+        plant_device(&vessel.join("planted-device"));
         vessel
     }
 
@@ -104,9 +119,13 @@ impl Outside {
     /// If a socket has lost its address.
     pub fn words(&self, vessel_descriptor: i32, exec_descriptor: i32) -> Vec<String> {
         let path = |name: &str| self.scratch.join(name).to_string_lossy().into_owned();
+        let [network, host_name] = self.facts.clone();
         vec![
+            network,
+            host_name,
             format!("outside={}", path("secret")),
             format!("scratchfile={}", path("scratchfile")),
+            format!("scratchdir={}", self.scratch.path().display()),
             "policy=policy.test".into(),
             "own=own".into(),
             format!("program={}", crate::run::program_of(self.user, "breach").display()),
@@ -119,6 +138,11 @@ impl Outside {
             format!("vessel_fd={vessel_descriptor}"),
             format!("exec_fd={exec_descriptor}"),
         ]
+    }
+
+    /// The number of the other process.
+    pub fn victim(&self) -> u32 {
+        self.victim.id()
     }
 
     /// Everything that differs from what was prepared, as sentences; empty if nothing was reached.
@@ -134,7 +158,7 @@ impl Outside {
         let mode =
             std::fs::metadata(self.scratch.join("scratchfile")).map(|m| m.mode() & 0o7777).unwrap_or(0);
         say(mode != 0o666, "the outside file's mode was changed");
-        say(self.scratch.join("scratchfile.made").exists(), "a file was made outside");
+        say(self.scratch.join("scratchfile.made").symlink_metadata().is_ok(), "a file was made outside");
         let text = std::fs::read_to_string(vessel.join("policy.test")).unwrap_or_default();
         say(text != policy, "the policy was changed");
         let links = std::fs::metadata(self.scratch.join("scratchfile")).map(|m| m.nlink()).unwrap_or(0);
@@ -161,10 +185,9 @@ impl Outside {
     /// # Panics
     /// If a file cannot be written.
     pub fn restore(&mut self, vessel: &Path) {
-        self.scratch.write("scratchfile", UNTOUCHED);
-        let mode = std::fs::Permissions::from_mode(0o666);
-        std::fs::set_permissions(self.scratch.join("scratchfile"), mode).expect("mode set");
-        let _ = std::fs::remove_file(self.scratch.join("scratchfile.made"));
+        put_scratch_file(&self.scratch, self.user);
+        let made = self.scratch.join("scratchfile.made");
+        let _ = std::fs::remove_file(&made).or_else(|_| std::fs::remove_dir(&made));
         let _ = std::fs::remove_file(vessel.join("stolen"));
         // It may have been sent a signal that it has not died of yet.
         let _ = self.victim.kill();
@@ -186,6 +209,23 @@ fn victim(user: User) -> Child {
     let mut command = crate::run::system_command(user, "sleep");
     command.arg("3600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|e| panic!("cannot start sleep: {e}"))
+}
+
+/// The file outside that attempts try to change, whatever has become of the one before.
+fn put_scratch_file(scratch: &Scratch, user: User) {
+    let _ = std::fs::remove_file(scratch.join("scratchfile"));
+    let path = scratch.write("scratchfile", UNTOUCHED);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("mode set");
+    if user == User::Ordinary {
+        std::os::unix::fs::chown(&path, Some(ORDINARY.0), Some(ORDINARY.1)).expect("owner set");
+    }
+}
+
+/// `/dev/zero` in the vessel, as something that was left there before the run. Only root can,
+/// and not on every file system; without it the attempt finds nothing.
+fn plant_device(path: &Path) {
+    use nix::sys::stat::{makedev, mknod, Mode, SFlag};
+    let _ = mknod(path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 5));
 }
 
 fn accepted<T>(result: std::io::Result<T>) -> bool {

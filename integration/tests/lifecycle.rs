@@ -1,6 +1,7 @@
 //! However a run ends, nothing of it is left after two seconds.
 #![allow(missing_docs)]
 
+use integration::processes::{descendants, is_alive};
 use integration::run::{users, User};
 use integration::setting::{wide_policy, Setting};
 use nix::sys::signal::{kill, Signal};
@@ -20,40 +21,6 @@ fn start(setting: &Setting) -> Child {
     BufReader::new(out).read_line(&mut line).expect("a line");
     assert_eq!(line, "started\n");
     child
-}
-
-/// Every process below `parent`, by /proc.
-fn descendants(parent: u32) -> Vec<u32> {
-    let mut pairs = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        // pid (comm) state ppid …; comm may hold blanks and parentheses
-        let ppid: Option<u32> =
-            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|w| w.parse().ok());
-        if let Some(ppid) = ppid {
-            pairs.push((pid, ppid));
-        }
-    }
-    let mut found: Vec<u32> = Vec::new();
-    let mut queue = vec![parent];
-    while let Some(next) = queue.pop() {
-        for (pid, ppid) in &pairs {
-            if *ppid == next {
-                found.push(*pid);
-                queue.push(*pid);
-            }
-        }
-    }
-    found
-}
-
-fn is_alive(pid: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // A zombie that its new parent has not reaped holds nothing any more.
-        Ok(stat) => !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')),
-        Err(_) => false,
-    }
 }
 
 fn ends_after(signal: Signal, code: Option<i32>) {

@@ -59,6 +59,7 @@ parts! {
     MapGid: "mapping the group id",
     AwaitLauncher: "waiting for the launcher to map the ids",
     ChangeIds: "changing to the ids of the sandbox",
+    HostName: "naming the host inside",
     PrivateMounts: "making all mounts private",
     DetachVessel: "detaching the mount of the vessel",
     VesselAttributes: "making the vessel nosuid, nodev, noexec and nosymfollow",
@@ -155,7 +156,9 @@ impl State {
                 }
                 Ok(())
             }
-            // Both done by the time the child runs.
+            // Made with the child; the host's name came with them as a copy.
+            Action::Namespaces(made) if made.others => process::name_host(c"repy").during(Part::HostName),
+            // Done by the time the child runs.
             Action::Namespaces(_) | Action::Idmap { .. } => Ok(()),
             Action::Identity(identity) => self.take_ids(*identity, inside),
             Action::Root { .. } => self.change_root(inside),

@@ -7,6 +7,9 @@ pub mod syscalls;
 
 use seccompiler::BpfProgram;
 
+/// One instruction of a filter, as the kernel takes it.
+pub use seccompiler::sock_filter as Instruction;
+
 use crate::plan::seccomp::{FilterPlan, Section};
 
 /// The filter of the interpreter, as text.

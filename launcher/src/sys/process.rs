@@ -214,6 +214,15 @@ pub fn become_user(uid: u32, gid: u32) -> Sys<()> {
     Ok(())
 }
 
+/// Gives the host another name, in a host name namespace of the caller's own.
+///
+/// # Errors
+/// As `sethostname(2)`.
+pub fn name_host(name: &CStr) -> Sys<()> {
+    // SAFETY: the pointer and the length describe the text.
+    unsafe { check(libc::sethostname(name.as_ptr(), name.to_bytes().len()).into()) }.map(drop)
+}
+
 /// Sets the soft and the hard limit of one resource at once; a hard limit that
 /// is already lower stays.
 ///

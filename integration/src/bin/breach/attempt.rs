@@ -19,6 +19,12 @@ impl Outcome {
         }
     }
 
+    /// The call passed every filter, and the kernel found fault with its arguments or the
+    /// state of the caller: outside any sandbox it says the same.
+    pub fn judged(number: i32) -> Outcome {
+        Outcome::Reached(format!("judged: error {number}"))
+    }
+
     /// An effect if every call succeeded and the last one's value is what a check wants.
     pub fn when(answer: Answer, holds: impl FnOnce(i64) -> bool) -> Outcome {
         match answer {

@@ -1,30 +1,47 @@
 //! The program that stands in the interpreter's place when a breach is assumed: it
 //! makes one attempt and says how it came out.
 //!
-//! `breach list` names all attempts with their class and twin.
+//! `breach list` names all attempts with their class and twin; `breach network` prints the
+//! cookie of its own network. `filters PID`, `trace COMMAND…` and `under FILE CALL` look at
+//! filters from outside (see `trace`); `call:N:ARGUMENTS` as an attempt makes one call.
 //! `breach PROGRAM NAME key=value…` makes one; `twin:NAME` its twin inside;
 //! `syscall:N` calls number N with zeros. The launcher gives PROGRAM itself.
 //!
 //! It prints one line: `REACHED …` (the effect), or `REFUSED errno`.
 
 mod attempt;
+mod bombs;
+mod families;
 mod files;
 mod kernel;
+mod locks;
 mod network;
+mod paths;
+mod places;
 mod processes;
 mod resources;
+mod signals;
 mod sys;
+mod trace;
 
 use attempt::{Attempt, Given, Outcome, Twin};
 
 fn attempts() -> impl Iterator<Item = &'static Attempt> {
     [
         files::ATTEMPTS,
+        paths::ATTEMPTS,
+        paths::LEGACY,
+        places::ATTEMPTS,
         processes::ATTEMPTS,
+        locks::ATTEMPTS,
+        signals::ATTEMPTS,
         network::ATTEMPTS,
+        families::ATTEMPTS,
         kernel::ATTEMPTS,
+        kernel::PRIVILEGED,
         kernel::FOREIGN,
         resources::ATTEMPTS,
+        bombs::ATTEMPTS,
     ]
     .into_iter()
     .flatten()
@@ -43,6 +60,25 @@ fn main() {
         }
         return;
     }
+    if words.get(1).is_some_and(|w| w == "network") {
+        println!("{}", network::own_network());
+        return;
+    }
+    match (words.get(1).map(String::as_str), words.get(2)) {
+        (Some("filters"), Some(pid)) => {
+            let _ = trace::filters(pid.parse().unwrap_or(0));
+            return;
+        }
+        (Some("under"), Some(file)) => {
+            trace::under(file, words.get(3).map_or("", String::as_str));
+            return;
+        }
+        (Some("trace"), Some(_)) => {
+            trace::trace(&words[2..]);
+            return;
+        }
+        _ => {}
+    }
     let Some(name) = words.get(2) else {
         println!("usage: breach list | breach PROGRAM ATTEMPT key=value…");
         return;
@@ -59,6 +95,9 @@ fn main() {
 fn outcome(name: &str, given: &Given) -> Option<Outcome> {
     if let Some(number) = name.strip_prefix("syscall:") {
         return number.parse().ok().map(|n| Outcome::of(sys::call(n, &[])));
+    }
+    if let Some(text) = name.strip_prefix("call:") {
+        return trace::single(text);
     }
     if let Some(name) = name.strip_prefix("twin:") {
         let attempt = attempts().find(|a| a.name == name)?;

@@ -55,22 +55,12 @@ fn clone3_newuser(_: &Given) -> Outcome {
 fn unshare_user(_: &Given) -> Outcome {
     Outcome::of(call(SYS_unshare, &[CLONE_NEWUSER as i64]))
 }
-fn unshare_files(_: &Given) -> Outcome {
-    Outcome::of(call(SYS_unshare, &[CLONE_FILES as i64]))
-}
 fn unshare_net(_: &Given) -> Outcome {
     Outcome::of(call(SYS_unshare, &[(CLONE_NEWUSER | CLONE_NEWNET) as i64]))
 }
 fn setns_pidfd(_: &Given) -> Outcome {
     let opened = call(SYS_pidfd_open, &[call(SYS_getpid, &[]).unwrap_or(1), 0]);
     Outcome::of(opened.and_then(|fd| call(SYS_setns, &[fd, CLONE_NEWNET as i64])))
-}
-fn setns_self(_: &Given) -> Outcome {
-    // The vessel's descriptor is no namespace: outside a sandbox the kernel says EINVAL.
-    match call(SYS_setns, &[4, 0]) {
-        Err(EINVAL) | Err(EBADF) => Outcome::Reached("the call was judged by its argument".into()),
-        other => Outcome::of(other),
-    }
 }
 fn exec_own(given: &Given) -> Outcome {
     exec(given.text("program"))
@@ -115,13 +105,6 @@ fn memfd_exec(given: &Given) -> Outcome {
         call(SYS_execveat, &[fd, text(&empty), address(&arguments), 0, AT_EMPTY_PATH as i64])
     }))
 }
-fn memfd_secret(_: &Given) -> Outcome {
-    match call(SYS_memfd_secret, &[0]) {
-        // Off by default on many kernels: then the call exists and says so.
-        Err(ENOSYS) => Outcome::Reached("no such call in this kernel".into()),
-        other => Outcome::of(other),
-    }
-}
 fn map_executable(_: &Given) -> Outcome {
     let mapped = map(PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     Outcome::when(mapped.map(|at| run_code(at, CODE)), |n| n == 42)
@@ -163,13 +146,76 @@ fn dual_mapping(_: &Given) -> Outcome {
     });
     Outcome::when(both.map(jump), |n| n == 42)
 }
-fn remap_pages(_: &Given) -> Outcome {
-    let mapped = map(PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
-    Outcome::of(mapped.and_then(|at| call(SYS_remap_file_pages, &[at, 4096, 0, 0, 0])))
+fn map_execute_only(_: &Given) -> Outcome {
+    // Written first, then only executable.
+    let mapped = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    let protected = mapped.and_then(|at| {
+        crate::sys::put(at, CODE);
+        call(SYS_mprotect, &[at, 4096, PROT_EXEC as i64]).map(|_| jump(at))
+    });
+    Outcome::when(protected, |n| n == 42)
+}
+fn map_executable_dirty(_: &Given) -> Outcome {
+    let all = (PROT_READ | PROT_WRITE | PROT_EXEC) as i64 | 0x7ead_0000_0000_0000;
+    let mapped = call(SYS_mmap, &[0, 4096, all, (MAP_PRIVATE | MAP_ANONYMOUS) as i64, -1, 0]);
+    Outcome::when(mapped.map(|at| run_code(at, CODE)), |n| n == 42)
+}
+fn map_shared_executable(_: &Given) -> Outcome {
+    let mapped = map(PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1);
+    Outcome::when(mapped.map(|at| run_code(at, CODE)), |n| n == 42)
+}
+fn rewrite_own_code(_: &Given) -> Outcome {
+    // The page of this very program's code: writable, then executable again.
+    let at = (map_plain as fn(&Given) -> Outcome as usize as i64) & !4095;
+    let plain = (PROT_READ | PROT_EXEC) as i64;
+    let all = plain | PROT_WRITE as i64;
+    Outcome::of(call(SYS_mprotect, &[at, 4096, all]).and_then(|_| call(SYS_mprotect, &[at, 4096, plain])))
+}
+fn segment_executable(_: &Given) -> Outcome {
+    const SHM_EXEC: i64 = 0o100_000;
+    let made = call(SYS_shmget, &[0, 4096, (IPC_CREAT | 0o700) as i64]);
+    let mapped = made.and_then(|id| {
+        let at = call(SYS_shmat, &[id, 0, SHM_EXEC]);
+        let _ = call(SYS_shmctl, &[id, i64::from(IPC_RMID), 0]);
+        at
+    });
+    Outcome::when(mapped.map(|at| run_code(at, CODE)), |n| n == 42)
+}
+fn exec_again_dirty(given: &Given) -> Outcome {
+    let (empty, arguments) = (path(""), [0i64; 2]);
+    let descriptor = given.number("exec_fd") | 0x7ead_0000_0000_0000;
+    let flags = AT_EMPTY_PATH as i64 | 0x7ead_0000_0000_0000;
+    Outcome::of(call(SYS_execveat, &[descriptor, text(&empty), address(&arguments), 0, flags]))
+}
+fn exec_again_by_name(given: &Given) -> Outcome {
+    // The pinned number with a path: an absolute one needs no descriptor.
+    let (name, arguments) = (path(given.text("program")), [0i64; 2]);
+    let descriptor = given.number("exec_fd");
+    Outcome::of(call(SYS_execveat, &[descriptor, text(&name), address(&arguments), 0, AT_EMPTY_PATH as i64]))
+}
+fn exec_script(given: &Given) -> Outcome {
+    let (name, arguments) = (path("script"), [0i64; 2]);
+    Outcome::of(call(SYS_execveat, &[given.number("vessel_fd"), text(&name), address(&arguments), 0, 0]))
+}
+fn exec_by_proc(_: &Given) -> Outcome {
+    exec("/proc/self/exe")
+}
+fn refill_pinned_dup2(given: &Given) -> Outcome {
+    #[cfg(target_arch = "x86_64")]
+    return Outcome::of(call(SYS_dup2, &[given.number("vessel_fd"), given.number("exec_fd")]));
+    #[cfg(not(target_arch = "x86_64"))]
+    Outcome::of(call(SYS_dup3, &[given.number("vessel_fd"), given.number("exec_fd"), 0]))
+}
+fn refill_pinned_cloexec(given: &Given) -> Outcome {
+    let command = F_DUPFD_CLOEXEC as i64 | 0x7ead_0000_0000_0000;
+    Outcome::of(call(SYS_fcntl, &[given.number("vessel_fd"), command, given.number("exec_fd")]))
 }
 fn read_implies_exec(_: &Given) -> Outcome {
     const READ_IMPLIES_EXEC: i64 = 0x0040_0000;
-    Outcome::of(call(SYS_personality, &[READ_IMPLIES_EXEC]))
+    // Then memory that can be read can be executed too: code in a plain mapping says so.
+    let mapped = call(SYS_personality, &[READ_IMPLIES_EXEC])
+        .and_then(|_| map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
+    Outcome::when(mapped.map(|at| run_code(at, CODE)), |n| n == 42)
 }
 fn ptrace_me(_: &Given) -> Outcome {
     Outcome::of(call(SYS_ptrace, &[PTRACE_TRACEME as i64]))
@@ -178,12 +224,20 @@ fn ptrace_supervisor(given: &Given) -> Outcome {
     let attached = call(SYS_ptrace, &[PTRACE_SEIZE as i64, given.number("victim")]);
     Outcome::of(attached)
 }
+/// Nothing of the victim is at address 16: EFAULT shows that its memory was looked at.
+fn foreign_memory(given: &Given, number: i64) -> Outcome {
+    let mut buffer = [0u8; 8];
+    let (own, other) = ([address_mut(&mut buffer) as u64, 8], [16u64, 8]);
+    match call(number, &[given.number("victim"), address(&own), 1, address(&other), 1, 0]) {
+        Err(EFAULT) => Outcome::judged(EFAULT),
+        other => Outcome::of(other),
+    }
+}
 fn process_vm_read(given: &Given) -> Outcome {
-    // A null vector of length 0 reads nothing, and answers 0 where the call is allowed.
-    Outcome::of(call(SYS_process_vm_readv, &[given.number("victim"), 0, 0, 0, 0, 0]))
+    foreign_memory(given, SYS_process_vm_readv)
 }
 fn process_vm_write(given: &Given) -> Outcome {
-    Outcome::of(call(SYS_process_vm_writev, &[given.number("victim"), 0, 0, 0, 0, 0]))
+    foreign_memory(given, SYS_process_vm_writev)
 }
 fn pidfd_open(given: &Given) -> Outcome {
     Outcome::of(call(SYS_pidfd_open, &[given.number("victim"), 0]))
@@ -214,20 +268,16 @@ fn priority_of_victim(given: &Given) -> Outcome {
     Outcome::of(call(SYS_getpriority, &[PRIO_PROCESS as i64, given.number("victim")]))
 }
 fn raise_priority(_: &Given) -> Outcome {
-    Outcome::of(call(SYS_setpriority, &[PRIO_PROCESS as i64, 0, 1]))
+    Outcome::of(call(SYS_setpriority, &[PRIO_PROCESS as i64, 0, -20]))
 }
 fn affinity(_: &Given) -> Outcome {
     let mask = [1u64; 16];
     Outcome::of(call(SYS_sched_setaffinity, &[0, 128, address(&mask)]))
 }
-fn scheduler(_: &Given) -> Outcome {
-    let parameter = 0i32;
-    Outcome::of(call(SYS_sched_setscheduler, &[0, SCHED_BATCH as i64, address(&parameter)]))
-}
 fn new_session(_: &Given) -> Outcome {
     match call(SYS_setsid, &[]) {
         // A group leader cannot start a session; the call itself was let through.
-        Err(EPERM) => Outcome::Reached("judged by its state".into()),
+        Err(EPERM) => Outcome::judged(EPERM),
         other => Outcome::of(other),
     }
 }
@@ -235,25 +285,22 @@ fn process_group(_: &Given) -> Outcome {
     Outcome::of(call(SYS_setpgid, &[0, 0]))
 }
 fn set_uid(_: &Given) -> Outcome {
-    Outcome::of(call(SYS_setresuid, &[-1, -1, -1]))
+    Outcome::of(call(SYS_setreuid, &[2, 2]))
 }
 fn set_gid(_: &Given) -> Outcome {
-    Outcome::of(call(SYS_setresgid, &[-1, -1, -1]))
+    Outcome::of(call(SYS_setregid, &[2, 2]))
 }
 fn set_groups(_: &Given) -> Outcome {
     Outcome::of(call(SYS_setgroups, &[0, 0]))
 }
 fn set_capabilities(_: &Given) -> Outcome {
     let header = [0x2008_0522u32, 0];
-    let data = [0u32; 6];
+    // CAP_NET_RAW, effective and permitted.
+    let data = [1 << 13, 1 << 13, 0, 0, 0, 0u32];
     Outcome::of(call(SYS_capset, &[address(&header), address(&data)]))
 }
-fn raise_limit(_: &Given) -> Outcome {
-    let limit = [64u64, 64];
-    Outcome::of(call(SYS_prlimit64, &[0, RLIMIT_NOFILE as i64, address(&limit), 0]))
-}
 fn set_limit(_: &Given) -> Outcome {
-    let limit = [64u64, 64];
+    let limit = [1u64 << 30, 1 << 30];
     Outcome::of(call(SYS_setrlimit, &[RLIMIT_NOFILE as i64, address(&limit)]))
 }
 fn control(option: i32, argument: i64) -> Outcome {
@@ -264,50 +311,6 @@ fn dumpable(_: &Given) -> Outcome {
 }
 fn death_signal(_: &Given) -> Outcome {
     control(PR_SET_PDEATHSIG, 0)
-}
-fn keep_capabilities(_: &Given) -> Outcome {
-    control(PR_SET_KEEPCAPS, 0)
-}
-fn subreaper(_: &Given) -> Outcome {
-    control(PR_SET_CHILD_SUBREAPER, 1)
-}
-fn process_name(_: &Given) -> Outcome {
-    let name = path("supervisor");
-    control(PR_SET_NAME, text(&name))
-}
-fn no_new_privileges(_: &Given) -> Outcome {
-    Outcome::of(call(SYS_prctl, &[PR_SET_NO_NEW_PRIVS as i64, 1, 0, 0, 0]))
-}
-fn speculation(_: &Given) -> Outcome {
-    control(PR_GET_SPECULATION_CTRL, 0)
-}
-fn timer_slack(_: &Given) -> Outcome {
-    control(PR_SET_TIMERSLACK, 1)
-}
-fn own_seccomp(_: &Given) -> Outcome {
-    const SECCOMP_GET_ACTION_AVAIL: i64 = 2;
-    const SECCOMP_RET_ALLOW: u32 = 0x7fff_0000;
-    let action = SECCOMP_RET_ALLOW;
-    Outcome::of(call(SYS_seccomp, &[SECCOMP_GET_ACTION_AVAIL, 0, address(&action)]))
-}
-fn get_seccomp(_: &Given) -> Outcome {
-    control(PR_GET_SECCOMP, 0)
-}
-fn wait_children(_: &Given) -> Outcome {
-    match call(SYS_wait4, &[-1, 0, WNOHANG as i64, 0]) {
-        Err(ECHILD) => Outcome::Reached("judged by its state".into()),
-        other => Outcome::of(other),
-    }
-}
-fn robust_list_of(given: &Given) -> Outcome {
-    let (mut head, mut length) = (0u64, 0u64);
-    let arguments = [0, address_mut(&mut head), address_mut(&mut length)];
-    let _ = given;
-    Outcome::of(call(SYS_get_robust_list, &arguments))
-}
-fn kcmp(_: &Given) -> Outcome {
-    let own = call(SYS_getpid, &[]).unwrap_or(1);
-    Outcome::of(call(SYS_kcmp, &[own, own, 1, 0, 0]))
 }
 
 fn map_plain(_: &Given) -> Outcome {
@@ -331,10 +334,8 @@ attempts! {
     "clone3" clone3 Twin::Outside;
     "clone3-newuser" clone3_newuser Twin::Outside;
     "unshare-user" unshare_user Twin::Outside;
-    "unshare-files" unshare_files Twin::Outside;
     "unshare-net" unshare_net Twin::Outside;
     "setns-pidfd" setns_pidfd Twin::OutsideAsRoot;
-    "setns-descriptor" setns_self Twin::Outside;
     "exec-own" exec_own Twin::Outside;
     "exec-true" exec_shell Twin::Outside;
     "exec-again" execveat_pinned_again Twin::Outside;
@@ -343,13 +344,22 @@ attempts! {
     "exec-from-vessel" execveat_vessel Twin::Outside;
     "memfd" memfd Twin::Outside;
     "memfd-exec" memfd_exec Twin::Outside;
-    "memfd-secret" memfd_secret Twin::Outside;
+    "map-execute-only" map_execute_only Twin::Inside(map_plain);
+    "map-executable-dirty" map_executable_dirty Twin::Inside(map_plain);
+    "map-shared-executable" map_shared_executable Twin::Inside(map_plain);
+    "rewrite-own-code" rewrite_own_code Twin::Outside;
+    "segment-executable" segment_executable Twin::Outside;
+    "exec-again-dirty" exec_again_dirty Twin::Outside;
+    "exec-again-by-name" exec_again_by_name Twin::Outside;
+    "exec-script" exec_script Twin::Outside;
+    "exec-by-proc" exec_by_proc Twin::Outside;
+    "refill-pinned-dup2" refill_pinned_dup2 Twin::Outside;
+    "refill-pinned-fcntl-dirty" refill_pinned_cloexec Twin::Outside;
     "map-executable" map_executable Twin::Inside(map_plain);
     "map-then-protect" map_then_protect Twin::Inside(map_plain);
     "pkey-mprotect" pkey_mprotect Twin::Outside;
     "map-file-executable" map_file_executable Twin::Outside;
     "dual-mapping" dual_mapping Twin::Outside;
-    "remap-file-pages" remap_pages Twin::Outside;
     "read-implies-exec" read_implies_exec Twin::Outside;
     "ptrace-me" ptrace_me Twin::Outside;
     "ptrace-victim" ptrace_supervisor Twin::OutsideAsRoot;
@@ -362,28 +372,15 @@ attempts! {
     "tgkill-victim" tgkill_victim Twin::Outside;
     "queue-signal" queue_signal Twin::Outside;
     "priority-of-victim" priority_of_victim Twin::Outside;
-    "set-priority" raise_priority Twin::Outside;
+    "set-priority" raise_priority Twin::OutsideAsRoot;
     "set-affinity" affinity Twin::Outside;
-    "set-scheduler" scheduler Twin::Outside;
     "new-session" new_session Twin::Outside;
     "process-group" process_group Twin::Outside;
-    "set-uid" set_uid Twin::Outside;
-    "set-gid" set_gid Twin::Outside;
+    "set-uid" set_uid Twin::OutsideAsRoot;
+    "set-gid" set_gid Twin::OutsideAsRoot;
     "set-groups" set_groups Twin::OutsideAsRoot;
-    "set-capabilities" set_capabilities Twin::Outside;
-    "set-limit-prlimit" raise_limit Twin::Outside;
-    "set-limit" set_limit Twin::Outside;
+    "set-capabilities" set_capabilities Twin::OutsideAsRoot;
+    "set-limit" set_limit Twin::Inside(map_plain);
     "prctl-dumpable" dumpable Twin::Outside;
     "prctl-death-signal" death_signal Twin::Outside;
-    "prctl-keep-capabilities" keep_capabilities Twin::Outside;
-    "prctl-subreaper" subreaper Twin::Outside;
-    "prctl-name" process_name Twin::Outside;
-    "prctl-no-new-privileges" no_new_privileges Twin::Outside;
-    "prctl-speculation" speculation Twin::Outside;
-    "prctl-timer-slack" timer_slack Twin::Outside;
-    "prctl-get-seccomp" get_seccomp Twin::Outside;
-    "seccomp" own_seccomp Twin::Outside;
-    "wait-children" wait_children Twin::Outside;
-    "robust-list-of" robust_list_of Twin::Outside;
-    "kcmp" kcmp Twin::Outside;
 }

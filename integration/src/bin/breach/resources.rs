@@ -16,6 +16,9 @@ fn fill(bytes: i64, flags: i32) -> Outcome {
             for page in (0..bytes).step_by(4096) {
                 touch(at + page);
             }
+            if bytes > 50_000_000 {
+                pause_for_monitor();
+            }
             Outcome::Reached(format!("{bytes} bytes touched"))
         }
     }
@@ -53,14 +56,6 @@ fn small_reserve(_: &Given) -> Outcome {
     let flags = (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE) as i64;
     Outcome::of(call(SYS_mmap, &[0, 1 << 20, PROT_NONE as i64, flags, -1, 0]))
 }
-fn memory_file(_: &Given) -> Outcome {
-    let name = path("breach");
-    Outcome::of(call(SYS_memfd_create, &[text(&name), 0]).and_then(|f| call(SYS_ftruncate, &[f, 1 << 20])))
-}
-fn pipe_buffers(_: &Given) -> Outcome {
-    let pair = [0i32; 2];
-    Outcome::of(call(SYS_pipe2, &[address(&pair), 0]))
-}
 fn event_descriptors(_: &Given) -> Outcome {
     let mut made = 0;
     loop {
@@ -75,9 +70,6 @@ fn event_descriptors(_: &Given) -> Outcome {
 }
 fn one_event_descriptor(_: &Given) -> Outcome {
     Outcome::of(call(SYS_epoll_create1, &[O_CLOEXEC as i64]))
-}
-fn duplicate(given: &Given) -> Outcome {
-    Outcome::of(call(SYS_dup, &[given.number("vessel_fd")]))
 }
 
 fn create(given: &Given, name: &str) -> Result<i64, i32> {
@@ -111,8 +103,8 @@ fn one_small_file(given: &Given) -> Outcome {
     }
 }
 fn many_files(given: &Given) -> Outcome {
-    // Each entry counts 4096 bytes: 20 000 of them are four times the grant.
-    for i in 0..20_000 {
+    // Each entry counts 4096 bytes: 6 000 of them are more than the grant.
+    for i in 0..6_000 {
         match create(given, &format!("many-{i}")) {
             Ok(file) => {
                 let _ = call(SYS_close, &[file]);
@@ -121,7 +113,7 @@ fn many_files(given: &Given) -> Outcome {
         }
     }
     pause_for_monitor();
-    Outcome::Reached("20000 files".into())
+    Outcome::Reached("6000 files".into())
 }
 fn sparse_file(given: &Given) -> Outcome {
     let Ok(file) = create(given, "sparse") else { return Outcome::Refused(EACCES) };
@@ -134,7 +126,11 @@ fn sparse_by_seek(given: &Given) -> Outcome {
 }
 fn preallocate(given: &Given) -> Outcome {
     let Ok(file) = create(given, "preallocated") else { return Outcome::Refused(EACCES) };
-    Outcome::of(call(SYS_fallocate, &[file, 1, 0, 200_000_000]))
+    let kept = call(SYS_fallocate, &[file, 1, 0, 200_000_000]);
+    if kept.is_ok() && given.number("supervisor") != given.number("victim") {
+        pause_for_monitor();
+    }
+    Outcome::of(kept)
 }
 fn unlinked_files(given: &Given) -> Outcome {
     // Ten files of 15 MB, each unlinked while open: a walk of the directory sees none.
@@ -154,7 +150,8 @@ fn unlinked_files(given: &Given) -> Outcome {
 }
 /// Time for the monitor to look; an attempt that gets past it has won.
 fn pause_for_monitor() {
-    for _ in 0..20 {
+    // The monitor spends a hundredth of a processor on counting: on a busy machine that takes time.
+    for _ in 0..200 {
         let _ = call(SYS_poll, &[0, 0, 100]);
     }
 }
@@ -172,10 +169,7 @@ attempts! {
     "shared-memory-map" shared_memory Twin::Inside(small_shared);
     "heap" grow_heap Twin::Inside(small_private);
     "address-space" reserve Twin::Inside(small_reserve);
-    "memory-file" memory_file Twin::Outside;
-    "pipe" pipe_buffers Twin::Outside;
     "descriptors" event_descriptors Twin::Inside(one_event_descriptor);
-    "duplicate" duplicate Twin::Outside;
     "one-large-file" one_large_file Twin::Inside(one_small_file);
     "many-files" many_files Twin::Inside(one_small_file);
     "sparse-file" sparse_file Twin::Inside(one_small_file);

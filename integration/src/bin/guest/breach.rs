@@ -4,6 +4,7 @@
 use super::bed::*;
 use super::{Done, Test, Verdict};
 use crate::ensure;
+use integration::attempts::{EXEC, REPLACED, VESSEL};
 use integration::outside::{Outside, LEAKED};
 use integration::run::User;
 use std::path::Path;
@@ -13,26 +14,28 @@ use std::time::Duration;
 pub const TESTS: &[Test] = &[
     ("breach-files-as-root", || breach("files", 0)),
     ("breach-files-delegated", || breach("files", USER)),
+    ("breach-paths-as-root", || breach("paths", 0)),
+    ("breach-paths-delegated", || breach("paths", USER)),
+    ("breach-places-as-root", || breach("places", 0)),
+    ("breach-places-delegated", || breach("places", USER)),
     ("breach-processes-as-root", || breach("processes", 0)),
     ("breach-processes-delegated", || breach("processes", USER)),
+    ("breach-locks-as-root", || breach("locks", 0)),
+    ("breach-locks-delegated", || breach("locks", USER)),
+    ("breach-signals-as-root", || breach("signals", 0)),
+    ("breach-signals-delegated", || breach("signals", USER)),
     ("breach-network-as-root", || breach("network", 0)),
     ("breach-network-delegated", || breach("network", USER)),
     ("breach-kernel-as-root", || breach("kernel", 0)),
     ("breach-kernel-delegated", || breach("kernel", USER)),
 ];
 
-/// Where the launcher puts the vessel.
-const VESSEL: i32 = 4;
 /// Every how manieth attempt is made, unless VM_STRIDE says otherwise: emulated, one
 /// takes a second. Which ones depends on the user and the kernel, so that several
 /// kernels together make all.
-const STRIDE: usize = 3;
-/// A number at or above the limit of open files, as the one pinned for the one exec is.
-const EXEC: i32 = 2000;
+const STRIDE: usize = 5;
 /// Its place outside, for twins.
 const EXEC_OUTSIDE: i32 = 8;
-/// These replace their own process: they reach their effect without a word.
-const REPLACED: [&str; 5] = ["exec-own", "exec-true", "exec-from-vessel", "memfd-exec", "exec-again"];
 /// What a kernel built without the thing itself answers outside.
 const ABSENT: [i32; 6] = [
     libc::ENOSYS,
@@ -57,13 +60,15 @@ fn quoted(words: &[String]) -> String {
 /// An attempt in the sandbox, with a descriptor left open by a careless parent.
 fn inside(outside: &Outside, session: &Session, user: u32, vessel: &Path, attempt: &str) -> Finished {
     let policy = vessel.join("policy.test").display().to_string();
+    let place = format!("vessel_path={}", vessel.display());
     let vessel = vessel.display().to_string();
     let mut words: Vec<String> = Vec::new();
     words.extend(["/bin/repy-launch", "--policy", &policy, "--vessel", &vessel].map(str::to_owned));
     // Any file that can be read serves as the program.
     words.extend(["--interp", "/bin/breach", "--wall", "30", &policy, attempt].map(str::to_owned));
     words.extend(outside.words(VESSEL, EXEC));
-    shell(&session.own, user, &format!("exec {} {LEAKED}</etc/passwd", quoted(&words)))
+    words.push(place);
+    shell(&session.own, user, &format!("exec {} supervisor=$$ {LEAKED}</etc/passwd", quoted(&words)))
 }
 
 fn breach(class: &str, user: u32) -> Verdict {
@@ -102,6 +107,8 @@ fn breach(class: &str, user: u32) -> Verdict {
         } else {
             let mut words: Vec<String> = ["/bin/breach", "program", name].map(str::to_owned).into();
             words.extend(outside.words(VESSEL, EXEC_OUTSIDE));
+            words.push(format!("supervisor={}", outside.victim()));
+            words.push(format!("vessel_path={}", vessel.display()));
             let place = vessel.display();
             let line = format!(
                 "cd {place} && exec {} {VESSEL}<. {EXEC_OUTSIDE}</bin/breach {LEAKED}</etc/passwd",

@@ -1,0 +1,41 @@
+#![no_main]
+//! The whole way of a program: read, compiled, and run for a number of steps on a host that
+//! is not there. Whatever it does ends in a value, an exception that can be shown, or the
+//! end of its steps.
+use interp::api::{self, state::Setup};
+use interp::host::fake::FakeHost;
+use interp::meter::{Limits as Amounts, Meters};
+use interp::run::Nowhere;
+use interp::syntax::Limits;
+use interp::vm::{Event, Vm};
+use libfuzzer_sys::fuzz_target;
+
+/// Slices of 20 000 instructions that a program gets.
+const SLICES: usize = 10;
+
+fuzz_target!(|text: &[u8]| {
+    let Ok(module) = interp::check::read(text, "fuzz.repy", &Limits::default()) else { return };
+    let mut vm = Vm::new(1, 20_000_000, Box::new(Nowhere));
+    let setup = Setup {
+        host: Box::new(FakeHost::new()),
+        meters: Meters::new(&Amounts::wide(), 0, 0),
+        policy: None,
+        ports: None,
+        reserved: Vec::new(),
+        origin: 0,
+        max_accepted: 8,
+        counts_events: true,
+    };
+    api::install(&mut vm, setup);
+    let Ok(globals) = api::namespace(&mut vm, Some(&[])) else { return };
+    let Ok(main) = vm.load(&module, globals) else { return };
+    vm.spawn(main, Vec::new(), "MainThread");
+    for _ in 0..SLICES {
+        match vm.run(20_000) {
+            Event::Ended(_, Ok(value)) => vm.heap.release(value),
+            Event::Ended(_, Err(uncaught)) => drop(vm.traceback(&uncaught)),
+            Event::Fuel => {}
+            Event::Idle => break,
+        }
+    }
+});
