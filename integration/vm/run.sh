@@ -9,7 +9,7 @@
 #
 # REPY_BIN_DIR   where the static binaries are (make vmtest sets it)
 # VM_TESTS       only the tests whose name begins so
-# VM_STRIDE      every how manieth breach attempt is made (default 3; 1 makes all)
+# VM_STRIDE      every how manieth breach attempt is made (default 5; 1 makes all)
 # VM_SECONDS     patience for one boot (default 1800; emulation is slow)
 # VM_MEMORY      memory of the guest in MiB (default 1024)
 set -u

@@ -4,121 +4,25 @@
 //! are named at its end.
 #![allow(missing_docs)]
 
+mod bed;
+
+use bed::{groups, Bed, LATE};
 use integration::processes::{descendants, is_alive, wait_until};
-use integration::run::{finish, program_of, users, Finished, Launch, User};
-use integration::setting::{wide_policy, wide_policy_with, Setting};
+use integration::run::{program_of, users, User};
+use integration::setting::{wide_policy, wide_policy_with};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// What is left must be gone within two seconds; a machine with more to do than it can gets
-/// ten, and the test says so.
-const SOON: Duration = Duration::from_secs(2);
-const LATE: Duration = Duration::from_secs(10);
+use std::process::Child;
+use std::time::Duration;
 
 const BUSY: &str = "print 'started'\nwhile True:\n  pass\n";
 const WRITING: &str =
     "print 'started'\ni = 0\nwhile True:\n  f = open('file', 'w')\n  f.write('x' * 1000)\n  f.close()\n  \
                        f = open('done' + str(i % 5), 'w')\n  f.write(str(i))\n  f.close()\n  i = i + 1\n";
 const SHORT: &str = "f = open('f', 'w')\nf.write('content')\nf.close()\nprint 'done'\n";
-
-struct Bed {
-    setting: Setting,
-    launcher: Option<u32>,
-    below: Vec<u32>,
-}
-
-impl Bed {
-    fn new(user: User) -> Bed {
-        Bed { setting: Setting::new("fault", user), launcher: None, below: Vec::new() }
-    }
-
-    fn report(&self) -> PathBuf {
-        self.setting.vessel().join("report.json")
-    }
-
-    fn launch(&self, program: &str) -> Launch {
-        self.setting.launch(&wide_policy(), program).option("--report").option(self.report())
-    }
-
-    /// Starts a program; waits for its first line if it `speaks`.
-    fn start(&mut self, launch: &Launch, speaks: bool) -> Child {
-        let mut child = launch.command().spawn().expect("the launcher starts");
-        self.launcher = Some(child.id());
-        if speaks {
-            let mut line = String::new();
-            let mut out = BufReader::new(child.stdout.take().expect("piped"));
-            out.read_line(&mut line).expect("a line");
-            assert_eq!(line, "started\n");
-            std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-            self.below = descendants(child.id());
-            assert!(!self.below.is_empty(), "nothing runs");
-        }
-        child
-    }
-
-    /// A run of a shell line with `LAUNCH` standing for the launcher's words.
-    fn shell(&self, line: &str, launch: &Launch) -> Finished {
-        let inner = launch.command();
-        let words = std::iter::once(inner.get_program()).chain(inner.get_args());
-        let quoted: Vec<String> =
-            words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"))).collect();
-        let mut command = integration::run::system_command(self.setting.user(), "/bin/bash");
-        command.arg("-c").arg(line.replace("LAUNCH", &quoted.join(" ")));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        finish(command, Duration::from_secs(60))
-    }
-
-    /// Nothing of the run is left.
-    fn clean(&self, case: &str) {
-        let begun = Instant::now();
-        let gone = wait_until(LATE, || !self.below.iter().any(|pid| is_alive(*pid)));
-        assert!(gone, "{case}: left: {:?}", self.below);
-        if begun.elapsed() > SOON {
-            println!("{case}: gone only after {:?}: a busy machine", begun.elapsed());
-        }
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-        assert!(!mounts.contains(&*self.setting.vessel().to_string_lossy()), "{case}: a mount is left");
-        self.whole_report(case);
-    }
-
-    fn whole_report(&self, case: &str) {
-        if let Ok(text) = std::fs::read_to_string(self.report()) {
-            let value: serde_json::Value = serde_json::from_str(&text)
-                .unwrap_or_else(|e| panic!("{case}: half a report: {e}: {text:?}"));
-            assert!(value["exit_code"].is_i64(), "{case}: {value}");
-        }
-    }
-
-    /// No control group of the run is left once another has started.
-    fn swept(&self, case: &str) {
-        let Some(launcher) = self.launcher.filter(|_| integration::is_root()) else { return };
-        let again = self.setting.launch(&wide_policy(), "pass\n").run(60);
-        again.expect_code(0);
-        let left = groups(Path::new("/sys/fs/cgroup"), &format!("-{launcher}-"), 0);
-        assert!(left.is_empty(), "{case}: {left:?}");
-    }
-}
-
-/// Directories of control groups whose name holds `part` and begins as the launcher's do.
-fn groups(directory: &Path, part: &str, depth: u32) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut found = Vec::new();
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("repy") && format!("-{name}-").contains(part) {
-            found.push(entry.path());
-        }
-        if depth < 8 {
-            found.extend(groups(&entry.path(), part, depth + 1));
-        }
-    }
-    found
-}
 
 fn send(pid: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid as i32), signal);

@@ -1,0 +1,129 @@
+//! What uses the lines of the filters.
+
+/// Uses every part of the interface once.
+pub const PROGRAM: &str = "def got(ip, port, text, handle):
+  mycontext['datagram'] = text
+def connected(ip, port, connection, this, listener):
+  connection.send(connection.recv(5))
+  connection.close()
+def later():
+  mycontext['later'] = 1
+if callfunc == 'initialize':
+  f = open('file', 'w')
+  f.write('x' * 100000)
+  f.flush()
+  f.close()
+  f = open('file')
+  f.read(10)
+  f.seek(5)
+  f.readline()
+  f.close()
+  f = open('file', 'w')
+  f.close()
+  listdir()
+  removefile('file')
+  big = []
+  i = 0
+  while i < 40:
+    big.append('y' * (i * 5000))
+    i = i + 1
+  text = ''.join(big)
+  big = None
+  text = text + text
+  text = None
+  i = 0
+  while i < 3:
+    x = 'z' * 4000000
+    x = None
+    i = i + 1
+  randomfloat()
+  settimer(0.05, later, ())
+  sleep(0.2)
+  lock = getlock()
+  lock.acquire()
+  lock.release()
+  handle = recvmess('127.0.0.1', UDP, got)
+  sendmess('127.0.0.1', UDP, 'hello', '127.0.0.1', UDP)
+  listener = waitforconn('127.0.0.1', TCP, connected)
+  c = openconn('127.0.0.1', TCP)
+  c.send('12345')
+  print c.recv(5)
+  c.close()
+  try:
+    gethostbyname_ex('localhost')
+  except:
+    pass
+  try:
+    gethostbyname_ex('a-name.invalid')
+  except:
+    pass
+  try:
+    getmyip()
+  except:
+    pass
+  sleep(0.3)
+  stopcomm(listener)
+  stopcomm(handle)
+  print mycontext
+  i = 0
+  while i < 3000:
+    print 'a line of text that fills the pipe of the output'
+    i = i + 1
+";
+
+/// Lines that the programs above need not reach on this machine, with who needs them.
+pub const RARE: &[(&str, &str, &str)] = &[
+    ("interp", "readlink", "the C library's start, on some versions of it"),
+    ("interp", "readlinkat", "the same on architectures without readlink"),
+    ("interp", "openat", "std's look for /proc/self/maps when it guards the stack; files of other flags"),
+    ("interp", "clock_gettime", "hosts whose clock is not on the kernel's shared page"),
+    ("interp", "epoll_pwait", "architectures without epoll_wait"),
+    ("interp", "epoll_wait", "whichever of the two the C library uses"),
+    ("interp", "poll", "whichever of poll and ppoll the C library uses"),
+    ("interp", "fstat", "C libraries that do not use newfstatat"),
+    ("interp", "newfstatat", "C libraries that do not use fstat"),
+    ("interp", "madvise", "the heap gives memory back when much of it is free"),
+    ("interp", "mremap", "large buffers that grow in place, as the allocator decides"),
+    ("interp", "mprotect", "relocations, as the linker laid them out"),
+    ("interp", "read", "descriptors that are read like files; the one allowed call that needs none open"),
+    ("interp", "ppoll", "an output pipe that is full"),
+    ("interp", "clone3", "a polite refusal: only a C library that starts a thread asks"),
+    ("interp", "openat2", "a polite refusal: only a C library that would use it asks"),
+    ("interp", "rseq", "C libraries from 2.35 on"),
+    ("interp", "set_robust_list", "the C library's start, on some versions of it"),
+    ("interp", "sigaltstack", "std's start"),
+    ("interp", "sendto", "the same requests by another section's line"),
+    ("interp", "recvmsg", "answers of the broker that come while none is awaited"),
+    ("interp", "recvfrom", "a peer's bytes"),
+    ("interp", "munmap", "large buffers given back"),
+    ("broker", "epoll_pwait", "architectures without epoll_wait"),
+    ("broker", "epoll_wait", "whichever of the two the C library uses"),
+    ("broker", "poll", "whichever of poll and ppoll the C library uses"),
+    ("broker", "ppoll", "whichever of poll and ppoll the C library uses"),
+    ("broker", "clock_gettime", "hosts whose clock is not on the kernel's shared page"),
+    ("broker", "restart_syscall", "a wait that was stopped and continued"),
+    ("broker", "fcntl", "sendmess from a port that listens; test builds"),
+    ("broker", "rt_sigreturn", "a handler that returns"),
+    ("broker", "mprotect", "a heap that grows in a test build"),
+    ("broker", "mremap", "arrays that grow, as the allocator decides"),
+    ("broker", "madvise", "memory given back, as the allocator decides"),
+    ("broker", "munmap", "memory given back, as the allocator decides"),
+    ("broker", "mmap", "large arrays, as the allocator decides"),
+    ("broker", "brk", "a heap that grows"),
+    ("broker", "clone3", "a polite refusal: only a C library that starts a thread asks"),
+    ("broker", "getrandom", "names that are asked of a server"),
+    ("broker", "pread64", "names that are looked up"),
+    ("broker", "close_range", "names that are asked of a server"),
+    ("broker", "pipe2", "names that are asked of a server"),
+    ("broker", "read", "names that are asked of a server"),
+    ("broker", "write", "names that are asked of a server"),
+    ("broker", "clone", "names that are asked of a server"),
+    ("broker", "prctl", "names that are asked of a server"),
+    ("broker", "pidfd_send_signal", "a name server that is too slow"),
+    ("broker", "waitid", "names that are asked of a server"),
+    ("broker", "exit_group", "names that are asked of a server"),
+    ("broker", "getsockopt", "connections that are not made at once"),
+    ("broker", "getpeername", "connections that are not made at once"),
+    ("broker", "getsockname", "own ends that nobody has asked for"),
+    ("broker", "setsockopt", "buffer sizes: only where the kernel's own differ"),
+];
