@@ -157,7 +157,7 @@ fn single() -> BTreeMap<&'static str, (&'static str, &'static str)> {
 #[test]
 fn two_layers_stop_nearly_every_attempt() {
     if !integration::is_root() {
-        eprintln!("skipped: only root has every layer, and can waive each");
+        integration::skipped("only root has every layer, and can waive each");
         return;
     }
     let whole = std::env::var("REPY_LAYERS").is_ok_and(|wish| wish == "write");

@@ -169,7 +169,10 @@ fn show(resource: Resource, user: User) {
         && !integration::is_root()
         && ["net", "loop"].iter().any(|kind| resource.name().starts_with(kind))
     {
-        eprintln!("skipped: {} needs a network of the test's own, and root for it", resource.name());
+        integration::skipped(&format!(
+            "{} needs a network of the test's own, and root for it",
+            resource.name()
+        ));
         return;
     }
     let bed = Bed::new(resource.name(), user);

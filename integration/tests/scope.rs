@@ -13,7 +13,7 @@ use std::time::Duration;
 #[test]
 fn the_users_systemd_is_asked_once_for_a_delegated_scope() {
     if !integration::is_root() {
-        eprintln!("skipped: a /run of the test's own needs root");
+        integration::skipped("a /run of the test's own needs root");
         return;
     }
     let scratch = Scratch::new("scope");
@@ -48,7 +48,7 @@ fn the_users_systemd_is_asked_once_for_a_delegated_scope() {
     let process = run.stdout.lines().next().expect("its number");
     let notes = std::fs::read_to_string(&asked).unwrap_or_default();
     if notes.is_empty() && run.code() == 0 {
-        eprintln!("skipped: this user has a delegated group already");
+        integration::skipped("this user has a delegated group already");
         return;
     }
     let lines: Vec<&str> = notes.lines().collect();

@@ -74,7 +74,7 @@ fn quota(pid: u32) -> Option<(f64, f64)> {
 #[test]
 fn the_share_is_within_two_percent_over_ten_seconds() {
     if !integration::is_root() {
-        eprintln!("skipped: the control group needs root");
+        integration::skipped("the control group needs root");
         return;
     }
     // All at once: together they want 1.55 processors.
@@ -117,7 +117,7 @@ fn held(text: &str) {
 #[test]
 fn shares_of_a_whole_processor_and_more_are_in_the_quota_file() {
     if !integration::is_root() {
-        eprintln!("skipped: the control group needs root");
+        integration::skipped("the control group needs root");
         return;
     }
     for (text, share) in [("1.0", 1.0), ("1.5", 1.5), (".05", 0.05)] {

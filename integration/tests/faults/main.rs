@@ -409,7 +409,7 @@ fn stop_files_of_every_kind() {
 #[test]
 fn hosts_that_lack_something_or_are_full() {
     if !integration::is_root() {
-        eprintln!("skipped: mounts of the test's own need root");
+        integration::skipped("mounts of the test's own need root");
         return;
     }
     let write = "f = open('f', 'w')\ni = 0\nwhile i < 200:\n  f.write('x' * 1000)\n  f.flush()\n  i = i + 1\nf.close()\nprint 'all'\n";
@@ -420,7 +420,7 @@ fn hosts_that_lack_something_or_are_full() {
     );
     let run = bed.shell(&full, &bed.launch(write));
     if run.code() == 4 {
-        eprintln!("skipped: no id-mapped tmpfs before 6.3: {}", run.stderr);
+        integration::skipped(&format!("no id-mapped tmpfs before 6.3: {}", run.stderr));
     } else {
         run.expect_code(1);
         assert!(!run.stdout.contains("all") && !run.stderr.contains("panicked"), "{run:?}");
@@ -498,7 +498,7 @@ fn a_failing_run_takes_no_other_with_it() {
 #[test]
 fn a_control_group_taken_away() {
     if !integration::is_root() {
-        eprintln!("skipped: control groups need root");
+        integration::skipped("control groups need root");
         return;
     }
     let mut bed = Bed::new(User::Caller);

@@ -37,7 +37,8 @@ const STRIDE: usize = 5;
 /// Its place outside, for twins.
 const EXEC_OUTSIDE: i32 = 8;
 /// What a kernel built without the thing itself answers outside.
-const ABSENT: [i32; 6] = [
+const ABSENT: [i32; 7] = [
+    libc::ENOENT, // a device
     libc::ENOSYS,
     libc::EAFNOSUPPORT,
     libc::EPROTONOSUPPORT,

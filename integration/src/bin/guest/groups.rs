@@ -225,7 +225,7 @@ fn memory_hog(user: u32) -> Verdict {
 fn native_memory_hog() -> Verdict {
     let mut peaks = Vec::new();
     for user in USERS {
-        for attempt in ["private-memory", "shared-memory"] {
+        for attempt in ["private-memory", "shared-memory-map"] {
             let group = Delegated::new("native", user)?;
             let text = policy(&[]);
             let run = Run::instead(user, Some(group.path()), &text, "breach").argument(attempt).run();
