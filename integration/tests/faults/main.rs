@@ -276,7 +276,8 @@ fn planted_things_are_never_followed_or_waited_for() {
             for name in ["log.new", "log.old", "log"] {
                 plant(kind, &bed.setting.vessel().join(name), &elsewhere);
             }
-            let run = bed.launch("print 'done'\n").option(option).option("log").run(30);
+            let run =
+                bed.launch("print 'done'\n").option(option).option(bed.setting.vessel().join("log")).run(30);
             let case = format!("a {kind} for {option}");
             assert_eq!(std::fs::read_to_string(&elsewhere).expect("there"), "untouched", "{case}");
             assert!(!run.stderr.contains("panicked"), "{case}: {run:?}");
