@@ -44,7 +44,7 @@ impl Vm {
             }
             _ => {}
         }
-        let result = self.get_item(container, index);
+        let result = self.item_step(container, index);
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         let item = result?;
@@ -187,7 +187,7 @@ impl Vm {
         let result = if container.is_unset() {
             Err(self.unbound(code, a))
         } else {
-            self.get_slice(container, regs[usize::from(b)], regs[usize::from(c)])
+            self.slice_step(container, regs[usize::from(b)], regs[usize::from(c)])
         };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
