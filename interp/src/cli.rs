@@ -202,6 +202,7 @@ fn unconfined(options: Options, program: Vec<u8>) -> u8 {
         restrictions: true,
         policy,
         simple: options.simple,
+        profile: false,
         execinfo: options.execinfo,
         reserved: Vec::new(),
         disk_used,

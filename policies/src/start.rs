@@ -56,6 +56,8 @@ pub struct StartBlock {
     pub network: bool,
     /// Seed of the run's hashes.
     pub hash_seed: u64,
+    /// Whether the interpreter tells where the time goes (`--profile`).
+    pub profile: bool,
 }
 
 impl StartBlock {
@@ -91,6 +93,7 @@ impl StartBlock {
         out.u32(self.max_accepted);
         out.bool(self.network);
         out.u64(self.hash_seed);
+        out.bool(self.profile);
         Ok(out.finish())
     }
 
@@ -134,6 +137,7 @@ impl StartBlock {
             max_accepted: input.u32("accepted connections")?,
             network: input.bool("network")?,
             hash_seed: input.u64("hash seed")?,
+            profile: input.bool("profile")?,
         };
         input.finish()?;
         Ok(block)
@@ -156,7 +160,7 @@ mod tests {
         let texts = (".{0,40}", ".{0,40}", any::<Vec<u8>>(), any::<Vec<u8>>());
         let lists =
             (proptest::collection::vec(any::<Vec<u8>>(), 0..5), proptest::collection::vec(".{0,12}", 0..5));
-        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>());
         (texts, lists, flags, numbers).prop_map(|(texts, lists, flags, numbers)| StartBlock {
             policy_text: texts.0,
@@ -169,6 +173,7 @@ mod tests {
             execinfo: flags.1,
             restrictions: flags.2,
             network: flags.3,
+            profile: flags.4,
             started_ns: numbers.0,
             disk_used: numbers.1,
             max_accepted: numbers.2,

@@ -103,7 +103,8 @@ pub fn map(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             Err(raised) => {
                 sources.into_iter().for_each(|source| source.release(vm));
                 let exception = vm.heap.peek_raised(&raised);
-                if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
+                let alone = function.is_none() && iterables.len() == 1;
+                if vm.heap.is_instance(exception, Builtin::TypeError.class()) && !alone {
                     let text = format!("argument {} to map() must support iteration", at + 2);
                     return fail(vm, Builtin::TypeError, text);
                 }

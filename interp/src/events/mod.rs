@@ -3,8 +3,10 @@
 
 mod deadlines;
 mod life;
+mod profile;
 mod turn;
 
 pub use deadlines::{Deadlines, Key};
 pub use life::{run_program, Ending, Program};
+pub use profile::Profile;
 pub use turn::{limits_of, spawn, wake};

@@ -4,6 +4,7 @@
 use policies::channel::control::{Counter, FromInterpreter, ToInterpreter};
 use policies::Resource;
 
+use super::profile::Profile;
 use crate::api::error::Kill;
 use crate::api::network;
 use crate::api::state::{drain_dropped, Api, Due, Role};
@@ -47,7 +48,11 @@ pub fn spawn(vm: &mut Vm, function: Value, arguments: Vec<Value>, role: Role) {
 pub struct Loop {
     /// Calls and back jumps of the next slice: as many as took [`SLICE`] last time.
     fuel: i64,
+    /// Where the time goes, if that was asked for.
+    pub profile: Option<Profile>,
     polled: u64,
+    /// When samples were sent last.
+    profiled: u64,
     reported: u64,
     unreported: bool,
     /// The disk account's number of changes, and when it was first seen.
@@ -60,7 +65,9 @@ impl Default for Loop {
         // The first guess is a low one: a program may begin with slow steps.
         Loop {
             fuel: FUEL.0 / 8,
+            profile: None,
             polled: 0,
+            profiled: 0,
             reported: 0,
             unreported: false,
             disk_seen: (0, 0),
@@ -96,7 +103,19 @@ impl Loop {
             return Turn::Kill(kill);
         }
         let began = Api::of(vm).0.host.now();
-        let event = vm.run(self.fuel);
+        let fuel = self.profile.as_ref().map_or(self.fuel, |profile| profile.fuel(self.fuel));
+        let event = vm.run(fuel);
+        if let Some(profile) = &mut self.profile {
+            let elapsed = Api::of(vm).0.host.now().saturating_sub(began);
+            profile.ran(vm, matches!(event, Event::Fuel), vm.unspent, elapsed);
+            let (api, _) = Api::of(vm);
+            let now = api.host.now();
+            if now.saturating_sub(self.profiled) >= REPORT {
+                self.profiled = now;
+                // What the channel does not take now waits for the next time.
+                let _all = profile.send(api);
+            }
+        }
         if let Some(kill) = Api::of(vm).0.end {
             if let Event::Ended(_, Ok(result)) = event {
                 vm.heap.release(result);
@@ -107,7 +126,7 @@ impl Loop {
             Event::Ended(thread, result) => Turn::Ended(thread, result),
             Event::Fuel => {
                 let (api, _) = Api::of(vm);
-                self.fuel = next_fuel(self.fuel, api.host.now().saturating_sub(began));
+                self.fuel = next_fuel(fuel, api.host.now().saturating_sub(began));
                 api.flush_output();
                 Turn::Again
             }

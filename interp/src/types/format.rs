@@ -400,6 +400,13 @@ impl Machine {
                 }
                 hook::get_attribute(vm, item, &name)
             }
+            // 2.7 looks a number up as a long, and says so if it is not there.
+            Step::Index(index) if vm.as_dict(unwrap(&vm.heap, item)).is_some() => {
+                let key = vm.heap.new_long(IBig::from(index));
+                let found = hook::get_item(vm, item, key);
+                vm.heap.release(key);
+                found
+            }
             Step::Index(index) => hook::get_item(vm, item, Value::Int(index as i64)),
             Step::Key((start, end)) => {
                 let key = vm.heap.bytes(self.format)[start..end].to_vec();

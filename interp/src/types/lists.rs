@@ -540,16 +540,18 @@ fn slice_indices(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     if step == 0 {
         return fail(vm, Builtin::ValueError, "slice step cannot be zero");
     }
-    let (low, high) = if step < 0 { (-1, length - 1) } else { (0, length) };
-    let clamp = |given: Option<i64>, default: i64| match given {
-        None => default,
-        Some(given) if given < 0 => given.saturating_add(length).max(low),
-        Some(given) => given.min(high),
+    let (first, last) = if step < 0 { (i64::MAX, i64::MIN) } else { (0, i64::MAX) };
+    // As 2.7 computes it, whose sums overflow for a negative length.
+    let fit = |bound: i64| match bound {
+        bound if bound < 0 => match bound.wrapping_add(length) {
+            bound if bound < 0 => -i64::from(step < 0),
+            bound => bound,
+        },
+        bound if bound >= length => length - i64::from(step < 0),
+        bound => bound,
     };
-    let start = part(vm, data.start)?;
-    let stop = part(vm, data.stop)?;
-    let start = clamp(start, if step < 0 { high } else { 0 });
-    let stop = clamp(stop, if step < 0 { -1 } else { high });
+    let start = fit(part(vm, data.start)?.unwrap_or(first));
+    let stop = fit(part(vm, data.stop)?.unwrap_or(last));
     value(vm.heap.new_tuple(&[Value::Int(start), Value::Int(stop), Value::Int(step)]))
 }
 

@@ -45,12 +45,15 @@ impl Stepwise for MapText {
     }
 }
 
+/// What a piece of a text says about the whole.
+type Test = Box<dyn FnMut(&[u8]) -> Option<bool>>;
+
 /// A predicate over the bytes of a text: each piece says whether to go on.
 pub struct TestText {
     text: Str,
     at: usize,
     /// Looks at a piece: a verdict ends the test.
-    test: Box<dyn FnMut(&[u8]) -> Option<bool>>,
+    test: Test,
     /// The verdict after the last piece.
     last: Box<dyn Fn() -> bool>,
 }

@@ -505,11 +505,18 @@ pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>)
     };
     vm.heap.make_room(long::words(&number).saturating_mul(24))?;
     if long::words(&number) > LARGE_WORDS {
-        let (bits, then): (usize, fn(&mut Vm, Vec<u8>) -> NativeReturn) = match name {
-            "hex" => (4, |vm, digits| prefixed(vm, digits, b"0x")),
-            _ => (3, |vm, digits| prefixed(vm, digits, b"0")),
+        return match name {
+            "hex" => super::support::work(
+                vm,
+                move |fuel| bigjob::radix_text(fuel, number, 4),
+                |vm, digits| prefixed(vm, digits, b"0x"),
+            ),
+            _ => super::support::work(
+                vm,
+                move |fuel| bigjob::radix_text(fuel, number, 3),
+                |vm, digits| prefixed(vm, digits, b"0"),
+            ),
         };
-        return super::support::work(vm, move |fuel| bigjob::radix_text(fuel, number, bits), then);
     }
     let mut out = text(&number);
     if is_long {

@@ -654,6 +654,11 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         return binary(vm, Op::Power, false, base, exponent);
     }
     let numbers = (number(&vm.heap, base), number(&vm.heap, exponent), number(&vm.heap, modulus));
+    // Two ints do not look at the third operand before they complain.
+    if let (Some(Number::Int(_)), Some(Number::Int(..0))) = (numbers.0, numbers.1) {
+        let text = "pow() 2nd argument cannot be negative when 3rd argument specified";
+        return fail(vm, Builtin::TypeError, text);
+    }
     let (Some(x), Some(y), Some(z)) = numbers else {
         // 2.7 asks every operand in turn; a float is the one that complains.
         if [numbers.0, numbers.1, numbers.2].iter().any(|n| matches!(n, Some(Number::Float(_)))) {
@@ -668,9 +673,24 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         {
             return fail(vm, Builtin::ValueError, "complex modulo");
         }
+        // An old-style instance leaves it to a method of the first operand.
+        let old =
+            [base, exponent, modulus].iter().any(|&operand| super::numbers::is_old_instance(vm, operand));
+        if old && numbers.0.is_none() {
+            return Err(vm.no_attribute(base, "__pow__"));
+        }
         let mut names = [base, exponent, modulus].map(|value| type_name(&vm.heap, value));
         // The first two have been made longs by then if one of them is.
+        // Types that bring their own operators are not coerced with.
+        let coerced = match modulus {
+            Value::Str(_) | Value::Set(_) => false,
+            Value::Instance(instance) => {
+                vm.heap.classes[vm.heap.instances[instance].class].style == crate::heap::Style::Old
+            }
+            _ => true,
+        };
         match (numbers.0, numbers.1) {
+            _ if !coerced => {}
             (Some(Number::Long(_)), Some(Number::Int(_))) => names[1] = "long".into(),
             (Some(Number::Int(_)), Some(Number::Long(_))) => names[0] = "long".into(),
             _ => {}

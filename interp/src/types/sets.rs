@@ -357,6 +357,21 @@ fn isdisjoint(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         }
         Ok(true)
     };
+    let other = args.positional[1];
+    if !matches!(unwrap(&vm.heap, other), Value::Set(_)) && are_small(vm, args.positional) {
+        // Item by item: the first that is found decides, whatever follows.
+        let set = this(vm, &args)?;
+        let items = hook::collect(vm, other)?;
+        let mut found = Ok(false);
+        for &item in &items {
+            found = vm.heap.set_contains(set, item);
+            if !matches!(found, Ok(false)) {
+                break;
+            }
+        }
+        release_all(&mut vm.heap, items);
+        return value(Value::bool(!found?));
+    }
     compared(vm, &args, disjoint, Outcomes::Has(false))
 }
 

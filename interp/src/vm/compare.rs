@@ -345,8 +345,15 @@ impl Vm {
             }
             _ => {
                 if let Some(order) = self.heap.compare_numbers(a, b) {
-                    // NaN: neither less nor equal, so greater, as 2.7 ends up.
-                    return Ok(order.unwrap_or(Ordering::Greater));
+                    // NaN: neither less nor equal nor greater: 2.7 goes by the places of the types.
+                    let place = |value: Value| match value {
+                        Value::Bool(_) => 0,
+                        Value::Float(_) => 1,
+                        Value::Int(_) => 2,
+                        _ => 3,
+                    };
+                    let by_type = place(a).cmp(&place(b)).then(Ordering::Greater);
+                    return Ok(order.unwrap_or(by_type));
                 }
                 if self.heap.keys_equal(a, b) {
                     return Ok(Ordering::Equal);

@@ -101,6 +101,8 @@ pub struct Vm {
     pub output: Box<dyn Output>,
     /// The thread that runs, or ran last.
     pub current: ThreadId,
+    /// What [`Vm::run`] has left of the fuel it was given last.
+    pub unspent: i64,
     /// Set by a native that wants [`Vm::run`] to return soon.
     pub interrupt: bool,
     /// Lines of API files for `for line in file`.
@@ -153,6 +155,7 @@ impl Vm {
             host: None,
             output,
             current: ThreadId(u64::MAX),
+            unspent: 0,
             interrupt: false,
             line_hook: None,
             print_hook: None,

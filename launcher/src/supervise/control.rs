@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::profile::Profile;
 use nix::errno::Errno;
 use nix::sys::socket::{recv, send, MsgFlags};
 use policies::channel::control::{Counter, FromInterpreter, Outcome, ToInterpreter, MAXIMUM_FRAME};
@@ -41,6 +42,8 @@ pub struct Told {
     pub refusals: u64,
     /// Connections accepted.
     pub accepted: u64,
+    /// Where the time went, as far as that was told.
+    pub profile: Profile,
 }
 
 impl Control {
@@ -164,6 +167,10 @@ impl Control {
                 self.told.counters = counters;
                 self.told.refusals = refusals;
                 self.told.accepted = accepted;
+                Ok(())
+            }
+            FromInterpreter::Profile(lines) => {
+                self.told.profile.add(&lines);
                 Ok(())
             }
             // Nobody is there to ask, and then a prompt means no.

@@ -6,6 +6,7 @@ pub mod control;
 pub mod ending;
 pub mod limits;
 pub mod outward;
+pub mod profile;
 pub mod signals;
 
 use std::io;

@@ -88,6 +88,9 @@ pub enum FromInterpreter {
         /// The arguments as Python text, cut to [`MAXIMUM_TEXT`].
         arguments: String,
     },
+    /// Where time went since the last such frame: lines of `stack microseconds`, the calls of a
+    /// stack outermost first with `;` between. Only if the start block asks for it.
+    Profile(String),
 }
 
 /// From the supervisor to the interpreter.
@@ -177,6 +180,11 @@ impl FromInterpreter {
                 out.bytes(cut(arguments, MAXIMUM_TEXT).as_bytes());
                 out.finish()
             }
+            FromInterpreter::Profile(lines) => {
+                let mut out = frame(3);
+                out.bytes(cut(lines, MAXIMUM_TEXT).as_bytes());
+                out.finish()
+            }
         }
     }
 
@@ -210,6 +218,7 @@ impl FromInterpreter {
                 rule: input.u32("rule")?,
                 arguments: input.text("arguments", MAXIMUM_TEXT)?,
             },
+            3 => FromInterpreter::Profile(input.text("profile", MAXIMUM_TEXT)?),
             tag => return Err(WireError::UnknownTag("control frame", tag)),
         };
         input.finish()?;
