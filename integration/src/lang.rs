@@ -79,9 +79,13 @@ fn load(path: &Path) -> Case {
     Case { name, path: path.to_path_buf(), text, covers, refused }
 }
 
+/// Memory of a case or a generated program: what asks for more gets MemoryError.
+const MEMORY: &str = "2000000000";
+
 /// Runs a program file as a plain script, held by nothing.
 pub fn interpret(program: &Path, limit: Duration) -> timed::Output {
-    timed::run(Command::new(crate::bin("repy-interp")).args(["--unconfined", "--simple"]).arg(program), limit)
+    let mut command = Command::new(crate::bin("repy-interp"));
+    timed::run(command.args(["--unconfined", "--simple", "--memory", MEMORY]).arg(program), limit)
 }
 
 /// Runs a case; `Err` says how it differs from what is recorded.

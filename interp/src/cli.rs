@@ -216,6 +216,7 @@ fn unconfined(options: Options, program: Vec<u8>) -> u8 {
         restrictions: true,
         policy,
         simple: options.simple,
+        profile: false,
         execinfo: options.execinfo,
         reserved: Vec::new(),
         disk_used,

@@ -41,6 +41,8 @@ pub struct Order {
     pub restrictions: bool,
     /// Run once as a plain script.
     pub simple: bool,
+    /// Tell the supervisor where the time goes (`--profile`).
+    pub profile: bool,
     /// Print the header before running.
     pub execinfo: bool,
     /// Names in the vessel that are not the program's.
@@ -118,6 +120,7 @@ fn order(start: &OwnedFd) -> Result<Order, String> {
         policy: Some(policy.policy),
         restrictions: block.restrictions,
         simple: block.simple,
+        profile: block.profile,
         execinfo: block.execinfo,
         reserved: block.reserved,
         disk_used: block.disk_used,
@@ -238,7 +241,8 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
     if order.execinfo {
         print_header(&mut vm, &order.name, arguments);
     }
-    let outcome = run_program(&mut vm, Program { code, globals, simple: order.simple });
+    let outcome =
+        run_program(&mut vm, Program { code, globals, simple: order.simple, profile: order.profile });
     Finished { vm, outcome, kept: vec![code, Value::Dict(globals)] }
 }
 

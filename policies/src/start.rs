@@ -78,6 +78,8 @@ pub struct StartBlock {
     pub mode: Mode,
     /// Whether somebody answers what a `prompt` rule asks.
     pub ask: bool,
+    /// Whether the interpreter tells where the time goes (`--profile`).
+    pub profile: bool,
 }
 
 impl StartBlock {
@@ -115,6 +117,7 @@ impl StartBlock {
         out.u64(self.hash_seed);
         out.u8(self.mode as u8);
         out.bool(self.ask);
+        out.bool(self.profile);
         Ok(out.finish())
     }
 
@@ -163,6 +166,7 @@ impl StartBlock {
                 *Mode::ALL.get(usize::from(tag)).ok_or(WireError::UnknownTag("mode", tag))?
             },
             ask: input.bool("ask")?,
+            profile: input.bool("profile")?,
         };
         input.finish()?;
         Ok(block)
@@ -185,7 +189,7 @@ mod tests {
         let texts = (".{0,40}", ".{0,40}", any::<Vec<u8>>(), any::<Vec<u8>>());
         let lists =
             (proptest::collection::vec(any::<Vec<u8>>(), 0..5), proptest::collection::vec(".{0,12}", 0..5));
-        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), 0usize..4, any::<bool>());
         (texts, lists, flags, numbers).prop_map(|(texts, lists, flags, numbers)| StartBlock {
             policy_text: texts.0,
@@ -198,6 +202,7 @@ mod tests {
             execinfo: flags.1,
             restrictions: flags.2,
             network: flags.3,
+            profile: flags.4,
             started_ns: numbers.0,
             disk_used: numbers.1,
             max_accepted: numbers.2,

@@ -1,26 +1,25 @@
 //! `map`, `filter`, `reduce`, `min`, `max` and `sum`: the functions that call a function for every item.
 use crate::heap::{Builtin, Outcome, Value};
-use crate::syntax::ast::BinaryOperator;
+use crate::syntax::ast::{BinaryOperator, CompareOperator};
 use crate::types::chain::chain_pending;
 use crate::types::support::{fail, release_all, unpack};
-use crate::types::{self, hook};
-use crate::vm::native::{call, value, Args, Flow, NativeReturn, Resume};
+use crate::types::{self, comparing, hook};
+use crate::vm::native::{call, pause, value, Args, CallRequest, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 
-/// Items to go through: a list is read as it is at each step (the function may change it), other iterables are read at
-/// the start.
+/// Items to go through: a list is read as it is at each step (the function may change it), what cannot change is read
+/// in place, other iterables are read at the start.
 enum Source {
-    /// A list, owned.
-    List(crate::heap::List),
+    /// A list, tuple, str or xrange: owned.
+    Sequence(Value),
     /// Items, owned.
     Items(Vec<Value>),
 }
 
 impl Source {
     fn new(vm: &mut Vm, iterable: Value) -> Outcome<Source> {
-        if let Value::List(list) = iterable {
-            vm.heap.retain(iterable);
-            return Ok(Source::List(list));
+        if let Value::List(_) | Value::Tuple(_) | Value::Str(_) | Value::XRange(_) = iterable {
+            return Ok(Source::Sequence(vm.heap.share(iterable)));
         }
         Ok(Source::Items(hook::collect(vm, iterable)?))
     }
@@ -28,24 +27,44 @@ impl Source {
     /// The item at a position, borrowed.
     fn get(&self, vm: &Vm, at: usize) -> Option<Value> {
         match self {
-            Source::List(list) => vm.heap.list(*list).get(at).copied(),
+            Source::Sequence(Value::List(list)) => vm.heap.list(*list).get(at).copied(),
+            Source::Sequence(Value::Tuple(tuple)) => vm.heap.tuple(*tuple).get(at).copied(),
+            Source::Sequence(Value::Str(text)) => {
+                vm.heap.bytes(*text).get(at).map(|&byte| Value::Str(vm.heap.byte_str(byte)))
+            }
+            Source::Sequence(Value::XRange(range)) => {
+                let data = vm.heap.xranges[*range];
+                let inside = (at as i64) < data.length;
+                inside.then(|| Value::Int(data.start.wrapping_add(data.step.wrapping_mul(at as i64))))
+            }
+            Source::Sequence(_) => None,
             Source::Items(items) => items.get(at).copied(),
         }
     }
 
     fn release(self, vm: &mut Vm) {
         match self {
-            Source::List(list) => vm.heap.release(Value::List(list)),
+            Source::Sequence(sequence) => vm.heap.release(sequence),
             Source::Items(items) => release_all(&mut vm.heap, items),
         }
     }
 
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         match self {
-            Source::List(list) => visit(Value::List(*list)),
+            Source::Sequence(sequence) => visit(*sequence),
             Source::Items(items) => items.iter().copied().for_each(visit),
         }
     }
+}
+
+/// Whether a loop that has come to this position is to let others run; counts the steps.
+fn is_due(vm: &mut Vm, at: usize) -> bool {
+    const STEPS: usize = 256;
+    if !at.is_multiple_of(STEPS) {
+        return false;
+    }
+    vm.spend(STEPS / 4);
+    vm.is_tired()
 }
 
 /// Grows `out` by one with a check of the memory limit now and then.
@@ -67,6 +86,8 @@ struct Map {
     sources: Vec<Source>,
     at: usize,
     out: Vec<Value>,
+    /// It let others run and has no result to take.
+    paused: bool,
 }
 
 /// `map(function, sequence, …)`
@@ -82,7 +103,8 @@ pub fn map(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             Err(raised) => {
                 sources.into_iter().for_each(|source| source.release(vm));
                 let exception = vm.heap.peek_raised(&raised);
-                if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
+                let alone = function.is_none() && iterables.len() == 1;
+                if vm.heap.is_instance(exception, Builtin::TypeError.class()) && !alone {
                     let text = format!("argument {} to map() must support iteration", at + 2);
                     return fail(vm, Builtin::TypeError, text);
                 }
@@ -91,12 +113,17 @@ pub fn map(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         }
     }
     let function = if function.is_none() { Value::Unset } else { vm.heap.share(function) };
-    Box::new(Map { function, sources, at: 0, out: Vec::new() }).go_on(vm)
+    Box::new(Map { function, sources, at: 0, out: Vec::new(), paused: false }).go_on(vm)
 }
 
 impl Map {
     fn go_on(mut self: Box<Self>, vm: &mut Vm) -> NativeReturn {
         loop {
+            if is_due(vm, self.at) && !std::mem::take(&mut self.paused) {
+                self.paused = true;
+                return pause(self);
+            }
+            self.paused = false;
             let row: Vec<Option<Value>> = self.sources.iter().map(|source| source.get(vm, self.at)).collect();
             if row.iter().all(Option::is_none) {
                 let out = std::mem::take(&mut self.out);
@@ -123,6 +150,9 @@ impl Map {
 
 impl Resume for Map {
     fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        if self.paused {
+            return self.go_on(vm);
+        }
         if let Err(raised) = push(vm, &mut self.out, result) {
             self.abandon(vm);
             return Err(raised);
@@ -154,7 +184,11 @@ struct Filter {
     source: Source,
     at: usize,
     out: Vec<Value>,
+    /// What a str is filtered to.
+    text: Vec<u8>,
     kept: Kept,
+    /// It let others run and has no verdict to take.
+    paused: bool,
 }
 
 /// `filter(function, sequence)`
@@ -170,7 +204,8 @@ pub fn filter(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let plain =
         function.is_none() || matches!(function, Value::Class(class) if class == Builtin::Bool.class());
     let function = if plain { Value::Unset } else { vm.heap.share(function) };
-    Box::new(Filter { function, source, at: 0, out: Vec::new(), kept }).go_on(vm, None)
+    let (out, text) = (Vec::new(), Vec::new());
+    Box::new(Filter { function, source, at: 0, out, text, kept, paused: false }).go_on(vm, None)
 }
 
 impl Filter {
@@ -178,6 +213,11 @@ impl Filter {
     fn go_on(mut self: Box<Self>, vm: &mut Vm, mut verdict: Option<bool>) -> NativeReturn {
         loop {
             let Some(item) = self.source.get(vm, self.at) else { return self.finish(vm) };
+            if verdict.is_none() && is_due(vm, self.at) && !self.paused {
+                self.paused = true;
+                return pause(self);
+            }
+            self.paused = false;
             if verdict.is_none() && !self.function.is_unset() {
                 let item = vm.heap.share(item);
                 return call(vm.heap.share(self.function), vec![item], self);
@@ -189,10 +229,7 @@ impl Filter {
             self.at += 1;
             let done = match stays {
                 Ok(false) => Ok(()),
-                Ok(true) => {
-                    let item = vm.heap.share(item);
-                    push(vm, &mut self.out, item)
-                }
+                Ok(true) => self.keep(vm, item),
                 Err(raised) => Err(raised),
             };
             if let Err(raised) = done {
@@ -202,20 +239,31 @@ impl Filter {
         }
     }
 
+    /// Borrows the item.
+    fn keep(&mut self, vm: &mut Vm, item: Value) -> Outcome<()> {
+        match item {
+            Value::Str(text) if self.kept == Kept::Str => {
+                if self.text.len() == self.text.capacity() {
+                    vm.heap.make_room(self.text.len().saturating_mul(2))?;
+                }
+                self.text.extend_from_slice(vm.heap.bytes(text));
+                Ok(())
+            }
+            _ => {
+                let item = vm.heap.share(item);
+                push(vm, &mut self.out, item)
+            }
+        }
+    }
+
     fn finish(mut self: Box<Self>, vm: &mut Vm) -> NativeReturn {
         let out = std::mem::take(&mut self.out);
         let result = match self.kept {
             Kept::List => vm.heap.new_list(out),
-            Kept::Tuple => vm.heap.new_tuple(&out),
+            Kept::Tuple => vm.heap.new_tuple_from(out),
             Kept::Str => {
-                let mut bytes = Vec::with_capacity(out.len());
-                for &item in &out {
-                    if let Value::Str(text) = item {
-                        bytes.extend_from_slice(vm.heap.bytes(text));
-                    }
-                }
-                release_all(&mut vm.heap, out);
-                vm.heap.new_str_from(bytes)
+                let text = std::mem::take(&mut self.text);
+                vm.heap.new_str_from(text)
             }
         };
         self.abandon(vm);
@@ -225,6 +273,9 @@ impl Filter {
 
 impl Resume for Filter {
     fn resume(self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        if self.paused {
+            return self.go_on(vm, None);
+        }
         let verdict = hook::truth(vm, result);
         vm.heap.release(result);
         match verdict {
@@ -252,6 +303,8 @@ struct Reduce {
     function: Value,
     source: Source,
     at: usize,
+    /// What was reached when it let others run: owned.
+    reached: Option<Value>,
 }
 
 /// `reduce(function, sequence, initial)`
@@ -281,47 +334,67 @@ pub fn reduce(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     };
     let start = vm.heap.share(start);
     let function = vm.heap.share(args.positional[0]);
-    Box::new(Reduce { function, source, at }).resume(vm, start)
+    Box::new(Reduce { function, source, at, reached: None }).resume(vm, start)
 }
 
 impl Resume for Reduce {
     fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        let rested = self.reached.take();
+        let is_rested = rested.is_some();
+        let result = rested.unwrap_or(result);
         let Some(item) = self.source.get(vm, self.at) else {
             self.abandon(vm);
             return value(result);
         };
+        if is_due(vm, self.at) && !is_rested {
+            self.reached = Some(result);
+            return pause(self);
+        }
         self.at += 1;
         let item = vm.heap.share(item);
         call(vm.heap.share(self.function), vec![result, item], self)
     }
     fn abandon(self: Box<Self>, vm: &mut Vm) {
         vm.heap.release(self.function);
+        release_all(&mut vm.heap, self.reached);
         self.source.release(vm);
     }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         visit(self.function);
+        self.reached.into_iter().for_each(&mut *visit);
         self.source.held(visit);
     }
 }
 
-/// `min` and `max` with a key function.
+/// `min` and `max` under way.
 struct Extreme {
-    /// The key function, owned.
+    /// The key function, owned; `Unset` without one.
     key: Value,
     source: Source,
     at: usize,
     largest: bool,
-    /// The best item so far and its key, owned.
+    /// The best item so far and its key (the item itself without a key function), owned.
     best: Option<(Value, Value)>,
+    waiting: Waiting,
+}
+
+/// What [`Extreme`] waits for.
+enum Waiting {
+    /// Its next turn.
+    Turn,
+    /// The key of the item at the present position.
+    Key,
+    /// Whether the item at the present position, with this key (owned), is better.
+    Verdict(Value),
 }
 
 fn extreme(vm: &mut Vm, args: Args<'_>, name: &str, largest: bool) -> NativeReturn {
-    let mut key = None;
+    let mut key = Value::Unset;
     for &(keyword, given) in args.keywords {
         if vm.heap.bytes(keyword) != b"key" || args.keywords.len() > 1 {
             return fail(vm, Builtin::TypeError, format!("{name}() got an unexpected keyword argument"));
         }
-        key = Some(given);
+        key = given;
     }
     let source = match *args.positional {
         [] => {
@@ -333,36 +406,20 @@ fn extreme(vm: &mut Vm, args: Args<'_>, name: &str, largest: bool) -> NativeRetu
             Source::Items(args.positional.to_vec())
         }
     };
-    let Some(first) = source.get(vm, 0) else {
+    if source.get(vm, 0).is_none() {
         source.release(vm);
         return fail(vm, Builtin::ValueError, format!("{name}() arg is an empty sequence"));
-    };
-    if let Some(key) = key {
-        let key = vm.heap.share(key);
-        return Box::new(Extreme { key, source, at: 0, largest, best: None }).ask(vm);
     }
-    let mut best = vm.heap.share(first);
-    let mut at = 1;
-    while let Some(item) = source.get(vm, at) {
-        let better = if largest { hook::less(vm, best, item) } else { hook::less(vm, item, best) };
-        match better {
-            Ok(true) => {
-                vm.heap.retain(item);
-                vm.heap.release(best);
-                best = item;
-            }
-            Ok(false) => {}
-            Err(raised) => {
-                vm.heap.release(best);
-                source.release(vm);
-                return Err(raised);
-            }
+    vm.heap.retain(key);
+    let mut extreme = Extreme { key, source, at: 0, largest, best: None, waiting: Waiting::Turn };
+    match extreme.advance(vm) {
+        Ok(Some(flow)) => Ok(extreme.wait(flow)),
+        Ok(None) => extreme.finish(vm),
+        Err(raised) => {
+            extreme.give_back(vm);
+            Err(raised)
         }
-        at += 1;
     }
-    vm.spend(at / 4);
-    source.release(vm);
-    value(best)
 }
 
 /// `max(…)`
@@ -375,59 +432,146 @@ pub fn min(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     extreme(vm, args, "min", false)
 }
 
-impl Extreme {
-    fn ask(self: Box<Self>, vm: &mut Vm) -> NativeReturn {
-        match self.source.get(vm, self.at) {
-            Some(item) => {
-                let item = vm.heap.share(item);
-                call(vm.heap.share(self.key), vec![item], self)
-            }
-            None => {
-                let best = self.best.map_or(Value::None, |(item, _)| vm.heap.share(item));
-                self.abandon(vm);
-                value(best)
-            }
-        }
-    }
+/// What a loop waits for: program code, a comparison, or its next turn.
+enum Pause {
+    Call(Value, Value),
+    Flow(Flow),
+    Turn,
 }
 
-impl Resume for Extreme {
-    fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
-        let better = match self.best {
-            None => Ok(true),
-            Some((_, best)) if self.largest => hook::less(vm, best, result),
-            Some((_, best)) => hook::less(vm, result, best),
-        };
-        match better {
-            Ok(true) => {
-                let item = self.source.get(vm, self.at).unwrap_or(Value::None);
-                vm.heap.retain(item);
-                if let Some((old, old_key)) = self.best.replace((item, result)) {
-                    vm.heap.release(old);
-                    vm.heap.release(old_key);
-                }
+impl Extreme {
+    /// Goes on until something has to be waited for.
+    fn advance(&mut self, vm: &mut Vm) -> Outcome<Option<Pause>> {
+        let first = self.at;
+        while let Some(item) = self.source.get(vm, self.at) {
+            if self.at != first && is_due(vm, self.at) {
+                self.waiting = Waiting::Turn;
+                return Ok(Some(Pause::Turn));
             }
-            Ok(false) => vm.heap.release(result),
-            Err(raised) => {
-                vm.heap.release(result);
-                self.abandon(vm);
-                return Err(raised);
+            if !self.key.is_unset() {
+                self.waiting = Waiting::Key;
+                let item = vm.heap.share(item);
+                return Ok(Some(Pause::Call(vm.heap.share(self.key), item)));
+            }
+            let key = vm.heap.share(item);
+            if let Some(flow) = self.weigh(vm, key)? {
+                return Ok(Some(Pause::Flow(flow)));
             }
         }
-        self.at += 1;
-        self.ask(vm)
+        Ok(None)
     }
-    fn abandon(self: Box<Self>, vm: &mut Vm) {
+
+    /// Compares the key (owned) of the item at the present position with the best one.
+    fn weigh(&mut self, vm: &mut Vm, key: Value) -> Outcome<Option<Flow>> {
+        let verdict = match (self.best, self.largest) {
+            (None, _) => Ok(Ok(true)),
+            (Some((_, best)), true) => quick_less(vm, best, key),
+            (Some((_, best)), false) => quick_less(vm, key, best),
+        };
+        match verdict {
+            Ok(Ok(better)) => {
+                self.judge(vm, key, better);
+                Ok(None)
+            }
+            Ok(Err(flow)) => {
+                self.waiting = Waiting::Verdict(key);
+                Ok(Some(flow))
+            }
+            Err(raised) => {
+                vm.heap.release(key);
+                Err(raised)
+            }
+        }
+    }
+
+    /// Takes the key of the present item over and goes to the next one.
+    fn judge(&mut self, vm: &mut Vm, key: Value, better: bool) {
+        let item = self.source.get(vm, self.at).unwrap_or(Value::None);
+        self.at += 1;
+        if !better {
+            return vm.heap.release(key);
+        }
+        let item = vm.heap.share(item);
+        if let Some((old, old_key)) = self.best.replace((item, key)) {
+            vm.heap.release(old);
+            vm.heap.release(old_key);
+        }
+    }
+
+    fn wait(self, pause: Pause) -> Flow {
+        match pause {
+            Pause::Call(callee, item) => {
+                let then: Box<dyn Resume> = Box::new(self);
+                Flow::Call(Box::new(CallRequest { callee, args: vec![item], then }))
+            }
+            Pause::Flow(flow) => chain_pending(flow, Box::new(self)),
+            Pause::Turn => Flow::Yield(Box::new(self)),
+        }
+    }
+
+    fn finish(self, vm: &mut Vm) -> NativeReturn {
+        let best = self.best.map_or(Value::None, |(item, _)| vm.heap.share(item));
+        self.give_back(vm);
+        value(best)
+    }
+
+    fn give_back(self, vm: &mut Vm) {
         vm.heap.release(self.key);
         self.source.release(vm);
+        if let Waiting::Verdict(key) = self.waiting {
+            vm.heap.release(key);
+        }
         if let Some((item, key)) = self.best {
             vm.heap.release(item);
             vm.heap.release(key);
         }
     }
+}
+
+/// `a < b`, or a flow that gives it later.
+fn quick_less(vm: &mut Vm, a: Value, b: Value) -> Outcome<Result<bool, Flow>> {
+    match (a, b) {
+        (
+            Value::Int(_) | Value::Float(_) | Value::Str(_),
+            Value::Int(_) | Value::Float(_) | Value::Str(_),
+        ) => hook::less(vm, a, b).map(Ok),
+        _ => comparing::ask(vm, CompareOperator::Less, a, b),
+    }
+}
+
+impl Resume for Extreme {
+    fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        let first = match std::mem::replace(&mut self.waiting, Waiting::Turn) {
+            Waiting::Turn => Ok(None),
+            Waiting::Key => self.weigh(vm, result),
+            Waiting::Verdict(key) => {
+                self.judge(vm, key, matches!(result, Value::Bool(yes) if yes.get()));
+                Ok(None)
+            }
+        };
+        let pause = match first {
+            Ok(Some(flow)) => Ok(Some(Pause::Flow(flow))),
+            Ok(None) => self.advance(vm),
+            Err(raised) => Err(raised),
+        };
+        match pause {
+            Ok(Some(pause)) => Ok(self.wait(pause)),
+            Ok(None) => self.finish(vm),
+            Err(raised) => {
+                self.give_back(vm);
+                Err(raised)
+            }
+        }
+    }
+    fn abandon(self: Box<Self>, vm: &mut Vm) {
+        self.give_back(vm);
+    }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         visit(self.key);
         self.source.held(visit);
+        if let Waiting::Verdict(key) = self.waiting {
+            visit(key);
+        }
         if let Some((item, key)) = self.best {
             visit(item);
             visit(key);
@@ -438,6 +582,8 @@ impl Resume for Extreme {
 struct Sum {
     source: Source,
     at: usize,
+    /// What was reached when it let others run: owned.
+    reached: Option<Value>,
 }
 
 /// `sum(sequence, start)`
@@ -450,16 +596,24 @@ pub fn sum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         return fail(vm, Builtin::TypeError, "sum() can't sum strings [use ''.join(seq) instead]");
     }
     let start = vm.heap.share(start);
-    Box::new(Sum { source, at: 0 }).resume(vm, start)
+    Box::new(Sum { source, at: 0, reached: None }).resume(vm, start)
 }
 
 impl Resume for Sum {
     fn resume(mut self: Box<Self>, vm: &mut Vm, mut total: Value) -> NativeReturn {
+        let rested = self.reached.take();
+        let mut is_rested = rested.is_some();
+        total = rested.unwrap_or(total);
         loop {
             let Some(item) = self.source.get(vm, self.at) else {
                 self.abandon(vm);
                 return value(total);
             };
+            if is_due(vm, self.at) && !is_rested {
+                self.reached = Some(total);
+                return pause(self);
+            }
+            is_rested = false;
             self.at += 1;
             let next = match (total, item) {
                 (Value::Int(a), Value::Int(b)) => a.checked_add(b).map(Value::Int),
@@ -485,9 +639,11 @@ impl Resume for Sum {
         }
     }
     fn abandon(self: Box<Self>, vm: &mut Vm) {
+        release_all(&mut vm.heap, self.reached);
         self.source.release(vm);
     }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
+        self.reached.into_iter().for_each(&mut *visit);
         self.source.held(visit);
     }
 }

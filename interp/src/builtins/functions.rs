@@ -1,15 +1,15 @@
 //! The built-in functions that call no program code.
 use super::functional;
 use crate::heap::{Builtin, Class, Outcome, Style, Value};
+use crate::types::comparing::{self, Question};
 use crate::types::kernel::long;
 use crate::types::support::{
-    as_str, fail, integer, integer_argument, number, release_all, type_name, unpack, unwrap, Number,
+    as_str, fail, integer, integer_argument, number, type_name, unpack, unwrap, Number,
 };
-use crate::types::{self, hook, stepwise, text};
+use crate::types::{self, stepwise, text};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
-use crate::vm::Vm;
+use crate::vm::{Iteration, Vm};
 use dashu_int::IBig;
-use std::cmp::Ordering;
 
 fn chr(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let code = integer_argument(vm, args.positional[0])?;
@@ -36,11 +36,7 @@ fn ord(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn cmp(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     unpack(vm, "cmp", args.positional.len(), 2, 2)?;
-    value(Value::Int(match hook::compare(vm, args.positional[0], args.positional[1])? {
-        Ordering::Less => -1,
-        Ordering::Equal => 0,
-        Ordering::Greater => 1,
-    }))
+    comparing::compare(vm, Question::Cmp, args.positional[0], args.positional[1])
 }
 
 fn divmod(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -212,13 +208,34 @@ fn range(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     };
     let length = range_size(vm, i128::try_from(&length).unwrap_or(i128::MAX))?;
     vm.heap.make_room(length.saturating_mul(64))?;
-    let mut items = Vec::with_capacity(length);
-    let mut next = start;
-    for _ in 0..length {
-        items.push(vm.heap.new_long(next.clone()));
-        next += &step;
+    let items = Vec::with_capacity(length);
+    stepwise::start(vm, LongRange { next: start, step, length, items })
+}
+
+/// `range` of longs under way; the room has been asked for.
+struct LongRange {
+    next: IBig,
+    step: IBig,
+    length: usize,
+    items: Vec<Value>,
+}
+
+impl stepwise::Stepwise for LongRange {
+    fn step(&mut self, vm: &mut Vm) -> Outcome<Option<Value>> {
+        let end = self.length.min(self.items.len() + stepwise::ITEMS / 4);
+        while self.items.len() < end {
+            self.items.push(vm.heap.new_long(self.next.clone()));
+            self.next += &self.step;
+        }
+        if end < self.length {
+            return Ok(None);
+        }
+        let items = std::mem::take(&mut self.items);
+        Ok(Some(vm.heap.new_list(items)))
     }
-    value(vm.heap.new_list(items))
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        self.items.iter().copied().for_each(visit);
+    }
 }
 
 /// Checks that a list of `length` items is possible and asks for its room.
@@ -234,39 +251,70 @@ fn range_size(vm: &mut Vm, length: i128) -> Outcome<usize> {
 }
 
 fn zip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    let mut columns: Vec<Vec<Value>> = Vec::with_capacity(args.positional.len());
+    let mut zip =
+        Zip { columns: Vec::with_capacity(args.positional.len()), rows: Vec::new(), row: Vec::new() };
+    let mut hint = usize::MAX;
     for (at, &source) in args.positional.iter().enumerate() {
-        match hook::collect(vm, source) {
-            Ok(items) => columns.push(items),
-            Err(raised) => {
-                release_all(&mut vm.heap, columns.into_iter().flatten());
-                let exception = vm.heap.peek_raised(&raised);
-                if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
-                    let text = format!("zip argument #{} must support iteration", at + 1);
-                    return fail(vm, Builtin::TypeError, text);
-                }
-                return Err(raised);
+        match vm.try_iterate(source) {
+            Ok(iteration) => {
+                hint = hint.min(vm.length_hint(&iteration));
+                zip.columns.push(iteration);
+            }
+            Err(()) => {
+                zip.columns.into_iter().for_each(|column| vm.finish(column));
+                let text = format!("zip argument #{} must support iteration", at + 1);
+                return fail(vm, Builtin::TypeError, text);
             }
         }
     }
-    let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
-    let width = columns.len();
-    if let Err(raised) = vm.heap.make_room(rows.saturating_mul(72 + 16 * width)) {
-        release_all(&mut vm.heap, columns.into_iter().flatten());
+    if zip.columns.is_empty() {
+        return value(vm.heap.new_list(Vec::new()));
+    }
+    if let Err(raised) = vm.heap.make_room(hint.saturating_mul(72 + 16 * zip.columns.len())) {
+        zip.columns.into_iter().for_each(|column| vm.finish(column));
         return Err(raised);
     }
-    vm.spend(rows * width / 4);
-    let mut out = Vec::with_capacity(rows);
-    let mut row = Vec::with_capacity(width);
-    for at in 0..rows {
-        row.clear();
-        row.extend(columns.iter().map(|column| column[at]));
-        out.push(vm.heap.new_tuple(&row));
+    zip.rows.reserve_exact(hint);
+    stepwise::start(vm, zip)
+}
+
+/// `zip` under way: all columns advance together.
+struct Zip {
+    columns: Vec<Iteration>,
+    /// Finished rows, owned.
+    rows: Vec<Value>,
+    /// The items of the present row, owned.
+    row: Vec<Value>,
+}
+
+impl stepwise::Stepwise for Zip {
+    fn step(&mut self, vm: &mut Vm) -> Outcome<Option<Value>> {
+        let mut left = stepwise::ITEMS / 2;
+        vm.spend(self.columns.len());
+        while left > 0 {
+            for column in &mut self.columns {
+                left = left.saturating_sub(1);
+                match vm.next(column)? {
+                    Some(item) => self.row.push(item),
+                    None => {
+                        let rows = std::mem::take(&mut self.rows);
+                        return Ok(Some(vm.heap.new_list(rows)));
+                    }
+                }
+            }
+            if self.rows.len() == self.rows.capacity() {
+                vm.heap.make_room(self.rows.len().saturating_mul(32))?;
+            }
+            let row = vm.heap.new_tuple(&self.row);
+            self.row.clear();
+            self.rows.push(row);
+        }
+        Ok(None)
     }
-    for column in columns {
-        release_all(&mut vm.heap, column.into_iter().skip(rows));
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        self.columns.iter().for_each(|column| visit(column.source));
+        self.rows.iter().chain(&self.row).copied().for_each(visit);
     }
-    value(vm.heap.new_list(out))
 }
 
 /// The built-in functions by name.

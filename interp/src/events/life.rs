@@ -21,6 +21,8 @@ pub struct Program {
     pub globals: Dict,
     /// Whether it runs once, as a plain script.
     pub simple: bool,
+    /// Whether the supervisor is told where the time goes.
+    pub profile: bool,
 }
 
 /// How a run ended: for the supervisor, and in the exit status.
@@ -30,6 +32,7 @@ pub type Ending = Outcome;
 /// out when this returns.
 pub fn run_program(vm: &mut Vm, program: Program) -> Ending {
     let mut turns = Loop::default();
+    turns.profile = program.profile.then(Default::default);
     let ending = live(vm, program, &mut turns);
     let (api, _) = Api::of(vm);
     api.flush_output();
@@ -38,6 +41,9 @@ pub fn run_program(vm: &mut Vm, program: Program) -> Ending {
     }
     let now = api.host.now();
     turns.report(api, now);
+    if let Some(profile) = &mut turns.profile {
+        profile.finish(api);
+    }
     ending
 }
 

@@ -3,10 +3,12 @@
 
 mod deadlines;
 mod life;
+mod profile;
 mod session;
 mod turn;
 
 pub use deadlines::{Deadlines, Key};
 pub use life::{run_program, Ending, Program};
+pub use profile::Profile;
 pub use session::run_session;
 pub use turn::{limits_of, spawn, wake};

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use policies::channel::control::{Counter, FromInterpreter, ToInterpreter};
 use policies::Resource;
 
+use super::profile::Profile;
 use crate::api::error::Kill;
 use crate::api::network;
 use crate::api::state::{drain_dropped, Api, Due, Role};
@@ -13,9 +14,11 @@ use crate::heap::Value;
 use crate::host::{Channel, Ready};
 use crate::vm::{Event, ThreadId, Uncaught, Vm};
 
-/// Calls and back jumps between two looks at the clock: well under a
-/// millisecond, so that one busy thread makes no timer late.
-const FUEL: i64 = 20_000;
+/// How long a thread runs while others wait, in nanoseconds: one busy thread
+/// makes no timer late.
+const SLICE: u64 = 500_000;
+/// Most and fewest calls and back jumps of a slice.
+const FUEL: (i64, i64) = (20_000, 16);
 /// While threads are busy, the kernel is asked for news this often, in
 /// nanoseconds.
 const POLL: u64 = 1_000_000;
@@ -45,9 +48,15 @@ pub fn spawn(vm: &mut Vm, function: Value, arguments: Vec<Value>, role: Role) {
 }
 
 /// What the loop keeps between turns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Loop {
+    /// Calls and back jumps of the next slice: as many as took [`SLICE`] last time.
+    fuel: i64,
+    /// Where the time goes, if that was asked for.
+    pub profile: Option<Profile>,
     polled: u64,
+    /// When samples were sent last.
+    profiled: u64,
     reported: u64,
     unreported: bool,
     /// The disk account's number of changes, and when it was first seen.
@@ -67,6 +76,23 @@ pub struct Session {
     pub interrupted: bool,
     /// The supervisor is gone, or has closed the session.
     pub closed: bool,
+}
+
+impl Default for Loop {
+    fn default() -> Self {
+        // The first guess is a low one: a program may begin with slow steps.
+        Loop {
+            fuel: FUEL.0 / 8,
+            profile: None,
+            polled: 0,
+            profiled: 0,
+            reported: 0,
+            unreported: false,
+            disk_seen: (0, 0),
+            ready: Vec::new(),
+            session: None,
+        }
+    }
 }
 
 /// What a turn came to.
@@ -104,7 +130,20 @@ impl Loop {
         if let Some(kill) = Api::of(vm).0.end {
             return Turn::Kill(kill);
         }
-        let event = vm.run(FUEL);
+        let began = Api::of(vm).0.host.now();
+        let fuel = self.profile.as_ref().map_or(self.fuel, |profile| profile.fuel(self.fuel));
+        let event = vm.run(fuel);
+        if let Some(profile) = &mut self.profile {
+            let elapsed = Api::of(vm).0.host.now().saturating_sub(began);
+            profile.ran(vm, matches!(event, Event::Fuel), vm.unspent, elapsed);
+            let (api, _) = Api::of(vm);
+            let now = api.host.now();
+            if now.saturating_sub(self.profiled) >= REPORT {
+                self.profiled = now;
+                // What the channel does not take now waits for the next time.
+                let _all = profile.send(api);
+            }
+        }
         if let Some(kill) = Api::of(vm).0.end {
             if let Event::Ended(_, Ok(result)) = event {
                 vm.heap.release(result);
@@ -114,7 +153,9 @@ impl Loop {
         match event {
             Event::Ended(thread, result) => Turn::Ended(thread, result),
             Event::Fuel => {
-                Api::of(vm).0.flush_output();
+                let (api, _) = Api::of(vm);
+                self.fuel = next_fuel(fuel, api.host.now().saturating_sub(began));
+                api.flush_output();
                 Turn::Again
             }
             Event::Idle => self.rest(vm),
@@ -235,6 +276,15 @@ impl Loop {
     }
 }
 
+/// The fuel of the next slice after one that took so many nanoseconds. A slice
+/// can be long because the whole process had to wait: it shrinks by steps.
+fn next_fuel(fuel: i64, elapsed: u64) -> i64 {
+    let wanted = i128::from(fuel) * i128::from(SLICE) / i128::from(elapsed.max(1));
+    let bounded = wanted.clamp(i128::from(fuel / 4), i128::from(fuel) * 2);
+    // In between the bounds, which are an i64 each.
+    (bounded as i64).clamp(FUEL.1, FUEL.0)
+}
+
 /// Wakes and starts what is due.
 fn start_due(vm: &mut Vm, now: u64) {
     loop {
@@ -309,6 +359,26 @@ pub fn limits_of(policy: &policies::Policy) -> crate::meter::Limits {
 mod tests {
     use super::*;
     use crate::meter::{Count, Rate};
+
+    #[test]
+    fn slices_follow_the_time_that_code_takes() {
+        // Slow steps: 1 ms for each call or back jump.
+        let mut fuel = FUEL.0;
+        for _ in 0..20 {
+            fuel = next_fuel(fuel, fuel as u64 * 1_000_000);
+        }
+        assert_eq!(fuel, FUEL.1);
+        // Steps of 100 us, then of 2 ns.
+        for (step, expected) in [(100_000, FUEL.1), (1_000, 500), (2, FUEL.0)] {
+            for _ in 0..20 {
+                fuel = next_fuel(fuel, fuel as u64 * step);
+            }
+            assert_eq!(fuel, expected, "steps of {step} ns");
+        }
+        // A pause of the whole process costs one step down.
+        assert_eq!(next_fuel(FUEL.0, u64::MAX), FUEL.0 / 4);
+        assert_eq!(next_fuel(FUEL.0, 0), FUEL.0);
+    }
 
     #[test]
     fn the_tables_agree_with_the_meters() {

@@ -287,6 +287,16 @@ impl Heap {
         Value::Tuple(Tuple(new_slot!(self, Tuple, tuples, TupleData { items })))
     }
 
+    /// A tuple that takes a vector over: owned.
+    pub fn new_tuple_from(&mut self, items: Vec<Value>) -> Value {
+        if items.len() <= 3 {
+            return self.new_tuple(&items);
+        }
+        self.used += items.len() * 16;
+        let items = TupleItems::Heap(items.into_boxed_slice());
+        Value::Tuple(Tuple(new_slot!(self, Tuple, tuples, TupleData { items })))
+    }
+
     /// The items of a tuple.
     #[inline(always)]
     pub fn tuple(&self, tuple: Tuple) -> &[Value] {

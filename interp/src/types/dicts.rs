@@ -1,9 +1,13 @@
 //! `dict`: methods and constructor.
+use super::chain::chain;
+use super::gather::{gather, give_back, Then};
 use super::hook;
 use super::lists::{finish, split_class};
+use super::stepwise;
 use super::support::{fail, release_all, unpack, unwrap};
+use super::tables::{are_small, Entries, FillDict, Listed, Merge};
 use crate::heap::{Builtin, Dict, IterMode, Outcome, Style, Value};
-use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
+use crate::vm::native::{value, Args, NativeDef, NativeReturn, Resume, ANY};
 use crate::vm::Vm;
 
 #[inline]
@@ -36,29 +40,21 @@ pub fn copy_of(vm: &mut Vm, dict: Dict) -> Outcome<Dict> {
 
 fn copy(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let dict = this(vm, &args)?;
+    if !are_small(vm, &[Value::Dict(dict)]) {
+        let copy = vm.heap.new_dict();
+        let result = vm.heap.share(Value::Dict(copy));
+        let merge = Merge::new(vm, copy, dict, result);
+        return stepwise::start(vm, merge);
+    }
     value(Value::Dict(copy_of(vm, dict)?))
 }
 
 fn fromkeys(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let item = args.get(1).unwrap_or(Value::None);
-    let keys = hook::collect(vm, args.positional[0])?;
+    vm.heap.retain(item);
     let dict = vm.heap.new_dict();
-    let mut outcome = Ok(());
-    for &key in &keys {
-        let item = vm.heap.share(item);
-        outcome = vm.heap.dict_set(dict, key, item);
-        if outcome.is_err() {
-            break;
-        }
-    }
-    release_all(&mut vm.heap, keys);
-    match outcome {
-        Ok(()) => value(Value::Dict(dict)),
-        Err(raised) => {
-            vm.heap.release(Value::Dict(dict));
-            Err(raised)
-        }
-    }
+    let result = vm.heap.share(Value::Dict(dict));
+    gather(vm, args.positional[0], Fill { dict, entries: Entries::Keys(item), keywords: Vec::new(), result })
 }
 
 fn get(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -81,6 +77,10 @@ fn listed(vm: &mut Vm, args: &Args<'_>, mode: IterMode) -> NativeReturn {
     let each = if mode == IterMode::Pairs { 88 } else { 16 };
     vm.heap.make_room(count.saturating_mul(each))?;
     vm.spend(count / 8);
+    if !are_small(vm, &[Value::Dict(dict)]) {
+        let listed = Listed::new(vm, dict, mode);
+        return stepwise::start(vm, listed);
+    }
     let mut items = Vec::with_capacity(count);
     for at in 0..vm.heap.dicts[dict].table.slots().len() {
         let entry = vm.heap.dicts[dict].table.slots()[at];
@@ -192,29 +192,104 @@ fn setdefault(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     value(vm.heap.share(default))
 }
 
-/// What `dict(…)` and `update` do with their arguments. Borrows all.
-fn merge(vm: &mut Vm, name: &str, dict: Dict, given: &[Value], args: &Args<'_>) -> Outcome<()> {
-    unpack(vm, name, given.len(), 0, 1)?;
-    if let Some(&source) = given.first() {
-        match unwrap(&vm.heap, source) {
-            Value::Dict(other) => merge_dict(vm, dict, other)?,
-            Value::SafeDict(safe) => {
-                let other = vm.heap.safe_dicts[safe].dict;
-                merge_dict(vm, dict, other)?;
-            }
-            _ => {
-                let pairs = hook::collect(vm, source)?;
-                let outcome = merge_pairs(vm, dict, &pairs);
-                release_all(&mut vm.heap, pairs);
-                outcome?;
-            }
+/// What `dict(…)` and `update` do with their arguments. Takes `dict` and `result` (what they give) over, borrows the
+/// rest.
+fn merge(
+    vm: &mut Vm,
+    name: &str,
+    dict: Dict,
+    given: &[Value],
+    args: &Args<'_>,
+    result: Value,
+) -> NativeReturn {
+    let keywords = args.keywords.iter().map(|&(key, item)| (Value::Str(key), item));
+    let keywords: Vec<(Value, Value)> = keywords.collect();
+    for &(key, item) in &keywords {
+        vm.heap.retain(key);
+        vm.heap.retain(item);
+    }
+    let fill = Fill { dict, entries: Entries::Pairs, keywords, result };
+    if let Err(raised) = unpack(vm, name, given.len(), 0, 1) {
+        return Err(fill.failed(vm, raised));
+    }
+    let Some(&source) = given.first() else { return fill.end(vm) };
+    match vm.as_dict(unwrap(&vm.heap, source)) {
+        None => gather(vm, source, fill),
+        Some(other) if other == dict => fill.end(vm),
+        Some(other) if are_small(vm, &[Value::Dict(other)]) => match merge_dict(vm, dict, other) {
+            Ok(()) => fill.end(vm),
+            Err(raised) => Err(fill.failed(vm, raised)),
+        },
+        Some(other) => {
+            vm.heap.retain(Value::Dict(dict));
+            let merge = Merge::new(vm, dict, other, Value::None);
+            let flow = stepwise::start(vm, merge);
+            chain(vm, flow, Box::new(fill))
         }
     }
-    for &(key, item) in args.keywords {
-        let item = vm.heap.share(item);
-        vm.heap.dict_set(dict, Value::Str(key), item)?;
+}
+
+/// A dict that is being filled; all owned.
+struct Fill {
+    dict: Dict,
+    entries: Entries,
+    /// Keyword arguments, which come last.
+    keywords: Vec<(Value, Value)>,
+    result: Value,
+}
+
+impl Fill {
+    fn end(mut self, vm: &mut Vm) -> NativeReturn {
+        while !self.keywords.is_empty() {
+            let (key, item) = self.keywords.remove(0);
+            let done = vm.heap.dict_set(self.dict, key, item);
+            vm.heap.release(key);
+            if let Err(raised) = done {
+                return Err(self.failed(vm, raised));
+            }
+        }
+        vm.heap.release(Value::Dict(self.dict));
+        if let Entries::Keys(item) = self.entries {
+            vm.heap.release(item);
+        }
+        value(self.result)
     }
-    Ok(())
+}
+
+impl Then for Fill {
+    fn go(self, vm: &mut Vm, items: Vec<Value>) -> NativeReturn {
+        vm.heap.retain(Value::Dict(self.dict));
+        let entries = self.entries;
+        if let Entries::Keys(item) = entries {
+            vm.heap.retain(item);
+        }
+        let fill = FillDict { target: self.dict, items, at: 0, entries, result: Value::None };
+        let flow = stepwise::start(vm, fill);
+        chain(vm, flow, Box::new(self))
+    }
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        visit(Value::Dict(self.dict));
+        if let Entries::Keys(item) = self.entries {
+            visit(item);
+        }
+        for &(key, item) in &self.keywords {
+            visit(key);
+            visit(item);
+        }
+        visit(self.result);
+    }
+}
+
+impl Resume for Fill {
+    fn resume(self: Box<Self>, vm: &mut Vm, _: Value) -> NativeReturn {
+        self.end(vm)
+    }
+    fn abandon(self: Box<Self>, vm: &mut Vm) {
+        give_back(*self, vm);
+    }
+    fn held(&self, visit: &mut dyn FnMut(Value)) {
+        self.owned(visit);
+    }
 }
 
 fn merge_dict(vm: &mut Vm, dict: Dict, other: Dict) -> Outcome<()> {
@@ -232,8 +307,9 @@ fn merge_dict(vm: &mut Vm, dict: Dict, other: Dict) -> Outcome<()> {
     Ok(())
 }
 
-fn merge_pairs(vm: &mut Vm, dict: Dict, pairs: &[Value]) -> Outcome<()> {
-    for (at, &pair) in pairs.iter().enumerate() {
+/// Sets a key for each pair from a position on.
+pub(super) fn merge_pairs(vm: &mut Vm, dict: Dict, pairs: &[Value], from: usize) -> Outcome<()> {
+    for (at, &pair) in pairs.iter().enumerate().skip(from) {
         let parts = match hook::collect(vm, pair) {
             Ok(parts) => parts,
             Err(raised) => {
@@ -261,14 +337,14 @@ fn merge_pairs(vm: &mut Vm, dict: Dict, pairs: &[Value]) -> Outcome<()> {
 
 fn update(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let dict = this(vm, &args)?;
-    merge(vm, "update", dict, &args.positional[1..], &args)?;
-    value(Value::None)
+    vm.heap.retain(Value::Dict(dict));
+    merge(vm, "update", dict, &args.positional[1..], &args, Value::None)
 }
 
 fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let dict = this(vm, &args)?;
-    merge(vm, "dict", dict, &args.positional[1..], &args)?;
-    value(Value::None)
+    vm.heap.retain(Value::Dict(dict));
+    merge(vm, "dict", dict, &args.positional[1..], &args, Value::None)
 }
 
 fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -281,10 +357,8 @@ pub fn construct(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let (class, given) = split_class(vm, &args)?;
     let dict = vm.heap.new_dict();
     if vm.heap.classes[class].style == Style::Builtin {
-        if let Err(raised) = merge(vm, "dict", dict, given, &args) {
-            vm.heap.release(Value::Dict(dict));
-            return Err(raised);
-        }
+        let result = vm.heap.share(Value::Dict(dict));
+        return merge(vm, "dict", dict, given, &args, result);
     }
     finish(vm, class, Value::Dict(dict))
 }

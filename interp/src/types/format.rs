@@ -6,13 +6,20 @@ use super::chain::chain_pending;
 use super::hook;
 use super::kernel::format_fields::{self, Chunk, First, Step};
 use super::kernel::format_spec::{self, Spec};
-use super::support::{as_str, fail, lift, number, release_all, room, unwrap, with_room, Number};
+use super::kernel::{bigjob, long};
+use super::stepwise::{Turn, BYTES, STEP_COST};
+use super::support::{as_str, fail, lift, number, release_all, room, unwrap, with_room, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Args, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 use dashu_int::IBig;
 use std::cell::Cell;
 use std::rc::Rc;
+
+/// Longs of more words than this are converted in steps.
+const LONG_WORDS: usize = 300;
+/// Parts of a format string between two check points.
+const CHECK_POINT: usize = 8 << 10;
 
 /// How the fields seen so far chose their arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,12 @@ enum Waiting {
     Specification(Value),
     /// The value's text is being made, to be laid out by this specification.
     Text(Spec),
+    /// The digits of a long are being made, to be laid out by this specification for a type of this name.
+    Digits(Spec, String),
+    /// This text (owned) is copied to the output, from this position on.
+    Copy(Str, usize),
+    /// Its next turn.
+    Turn,
 }
 
 struct Machine {
@@ -98,6 +111,14 @@ fn start(vm: &mut Vm, format: Str, arguments: Rc<Arguments>, level: u8) -> Nativ
 
 fn run(mut machine: Box<Machine>, vm: &mut Vm, mut result: Option<Value>) -> NativeReturn {
     loop {
+        if machine.at % CHECK_POINT == CHECK_POINT - 1
+            && matches!(machine.waiting, Waiting::Nothing)
+            && result.is_none()
+        {
+            machine.waiting = Waiting::Turn;
+            vm.spend(STEP_COST);
+            return Ok(Flow::Yield(machine));
+        }
         let step = match result.take() {
             Some(owned) => machine.take(vm, owned),
             None => machine.next(vm),
@@ -163,6 +184,22 @@ impl Machine {
                 vm.heap.release(result);
                 Ok(None)
             }
+            Waiting::Turn => self.next(vm),
+            Waiting::Copy(text, at) => self.copy(vm, text, at),
+            Waiting::Digits(spec, name) => {
+                let digits = match result {
+                    Value::Str(text) => vm.heap.bytes(text).to_vec(),
+                    _ => Vec::new(),
+                };
+                vm.heap.release(result);
+                let sign = IBig::from(if digits.first() == Some(&b'-') { -1 } else { 1 });
+                let digits = digits.strip_prefix(b"-").unwrap_or(&digits);
+                let laid_out = with_room(vm, |_, limit| {
+                    format_spec::format_integer(&sign, &spec, &name, Some(digits), limit)
+                })?;
+                self.push(vm, &laid_out)?;
+                Ok(None)
+            }
             Waiting::Conversion(spec, nested) => self.specify(vm, result, spec, nested),
             Waiting::Specification(item) => {
                 let spec = match result {
@@ -184,6 +221,20 @@ impl Machine {
                 Ok(None)
             }
         }
+    }
+
+    /// Copies a piece of a text (taken over) to the output.
+    fn copy(&mut self, vm: &mut Vm, text: Str, at: usize) -> Result<Option<Flow>, Raised> {
+        let bytes = vm.heap.bytes(text);
+        let end = bytes.len().min(at + BYTES);
+        self.out.extend_from_slice(&bytes[at..end]);
+        if end < bytes.len() {
+            self.waiting = Waiting::Copy(text, end);
+            vm.spend(STEP_COST);
+            return Ok(Some(Flow::Yield(Box::new(Turn))));
+        }
+        vm.heap.release(Value::Str(text));
+        Ok(None)
     }
 
     fn push(&mut self, vm: &mut Vm, text: &[u8]) -> Outcome<()> {
@@ -223,9 +274,13 @@ impl Machine {
         if spec.is_empty() {
             return match item {
                 Value::Str(text) => {
-                    let text = vm.heap.bytes(text).to_vec();
-                    self.push(vm, &text)?;
-                    Ok(None)
+                    let size = vm.heap.bytes(text).len();
+                    if self.out.len() + size > room(vm) {
+                        return Err(vm.heap.raise_bare(Builtin::MemoryError));
+                    }
+                    self.out.reserve(size);
+                    vm.heap.retain(item);
+                    self.copy(vm, text, 0)
                 }
                 _ => {
                     self.waiting =
@@ -245,6 +300,21 @@ impl Machine {
             (_, Some(Number::Int(small))) => {
                 let number = IBig::from(small);
                 with_room(vm, |_, limit| format_spec::format_integer(&number, &spec, &name, None, limit))?
+            }
+            (_, Some(Number::Long(long)))
+                if long::words(&vm.heap.longs[long].value) > LONG_WORDS && in_digits(&spec) =>
+            {
+                let number = vm.heap.longs[long].value.clone();
+                let then: fn(&mut Vm, Vec<u8>) -> NativeReturn = |vm, text| value(vm.heap.new_str_from(text));
+                let kind = spec.kind;
+                self.waiting = Waiting::Digits(spec, name);
+                return match kind {
+                    Some(b'b') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 1), then),
+                    Some(b'o') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 3), then),
+                    Some(b'x' | b'X') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 4), then),
+                    _ => work(vm, move |fuel| bigjob::decimal_text(fuel, number), then),
+                }
+                .map(Some);
             }
             (_, Some(Number::Long(long))) => with_room(vm, |heap, limit| {
                 format_spec::format_integer(&heap.longs[long].value, &spec, &name, None, limit)
@@ -330,6 +400,13 @@ impl Machine {
                 }
                 hook::get_attribute(vm, item, &name)
             }
+            // 2.7 looks a number up as a long, and says so if it is not there.
+            Step::Index(index) if vm.as_dict(unwrap(&vm.heap, item)).is_some() => {
+                let key = vm.heap.new_long(IBig::from(index));
+                let found = hook::get_item(vm, item, key);
+                vm.heap.release(key);
+                found
+            }
             Step::Index(index) => hook::get_item(vm, item, Value::Int(index as i64)),
             Step::Key((start, end)) => {
                 let key = vm.heap.bytes(self.format)[start..end].to_vec();
@@ -340,6 +417,11 @@ impl Machine {
             }
         }
     }
+}
+
+/// Whether an integer is laid out digit by digit, and not as a float or a character.
+fn in_digits(spec: &Spec) -> bool {
+    matches!(spec.kind.unwrap_or(b'd'), b'b' | b'd' | b'o' | b'x' | b'X' | b'n') && spec.precision.is_none()
 }
 
 fn unreachable_spec() -> Spec {
@@ -368,8 +450,10 @@ impl Resume for Machine {
     }
     fn abandon(self: Box<Self>, vm: &mut Vm) {
         vm.heap.release(Value::Str(self.format));
-        if let Waiting::Specification(item) = self.waiting {
-            vm.heap.release(item);
+        match self.waiting {
+            Waiting::Specification(item) => vm.heap.release(item),
+            Waiting::Copy(text, _) => vm.heap.release(Value::Str(text)),
+            _ => {}
         }
         if self.level == 0 {
             release_all(&mut vm.heap, self.arguments.positional.iter().copied());
@@ -381,8 +465,10 @@ impl Resume for Machine {
     }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         visit(Value::Str(self.format));
-        if let Waiting::Specification(item) = self.waiting {
-            visit(item);
+        match self.waiting {
+            Waiting::Specification(item) => visit(item),
+            Waiting::Copy(text, _) => visit(Value::Str(text)),
+            _ => {}
         }
         if self.level == 0 {
             self.arguments.positional.iter().copied().for_each(&mut *visit);

@@ -2,7 +2,6 @@
 use crate::heap::{Outcome, Value};
 use crate::syntax::ast::CompareOperator;
 use crate::vm::Vm;
-use std::cmp::Ordering;
 
 /// All items of an iterable: owned.
 pub fn collect(vm: &mut Vm, iterable: Value) -> Outcome<Vec<Value>> {
@@ -33,11 +32,6 @@ pub fn truth(vm: &mut Vm, item: Value) -> Outcome<bool> {
 #[inline]
 pub fn equal(vm: &mut Vm, a: Value, b: Value) -> Outcome<bool> {
     vm.equal(a, b)
-}
-
-/// `cmp(a, b)`
-pub fn compare(vm: &mut Vm, a: Value, b: Value) -> Outcome<Ordering> {
-    vm.order(a, b)
 }
 
 /// `a < b`

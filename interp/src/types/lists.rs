@@ -1,9 +1,12 @@
 //! `list` and `tuple`: methods and constructors. Sorting is in [`super::sorting`].
 use super::chain::chain;
-use super::hook;
+use super::comparing;
+use super::gather::{gather, give_back, Then};
+use super::stepwise::{ITEMS, STEP_COST};
 use super::support::{fail, integer_argument, number, release_all, type_name, unwrap, Number};
 use crate::heap::{Builtin, List, Outcome, Style, Value};
-use crate::vm::native::{value, Args, NativeDef, NativeReturn, Resume, ANY};
+use crate::syntax::ast::CompareOperator;
+use crate::vm::native::{value, Args, Flow, NativeDef, NativeReturn, Resume, ANY};
 use crate::vm::Vm;
 
 /// The list of a method's object.
@@ -22,21 +25,38 @@ fn append(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     value(Value::None)
 }
 
-/// `list += iterable` and `list.extend(iterable)`.
-pub fn extend(vm: &mut Vm, list: List, iterable: Value) -> Outcome<()> {
-    let items = hook::collect(vm, iterable)?;
-    if let Err(raised) = vm.heap.reserve_list(list, items.len()) {
-        release_all(&mut vm.heap, items);
-        return Err(raised);
+/// `list += iterable` and `list.extend(iterable)`: `result` (borrowed) is what they give.
+pub fn extend(vm: &mut Vm, list: List, iterable: Value, result: Value) -> NativeReturn {
+    vm.heap.retain(Value::List(list));
+    vm.heap.retain(result);
+    gather(vm, iterable, Extend { list, result })
+}
+
+/// Both are owned.
+struct Extend {
+    list: List,
+    result: Value,
+}
+
+impl Then for Extend {
+    fn go(self, vm: &mut Vm, items: Vec<Value>) -> NativeReturn {
+        if let Err(raised) = vm.heap.reserve_list(self.list, items.len()) {
+            release_all(&mut vm.heap, items);
+            return Err(self.failed(vm, raised));
+        }
+        vm.heap.lists[self.list].items.extend(items);
+        vm.heap.release(Value::List(self.list));
+        value(self.result)
     }
-    vm.heap.lists[list].items.extend(items);
-    Ok(())
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        visit(Value::List(self.list));
+        visit(self.result);
+    }
 }
 
 fn extend_method(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
-    extend(vm, list, args.positional[1])?;
-    value(Value::None)
+    extend(vm, list, args.positional[1], Value::None)
 }
 
 fn insert(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -75,27 +95,137 @@ fn pop(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     value(item)
 }
 
-/// Position of the first item equal to `wanted` from `start` on, before `end`.
-fn position(vm: &mut Vm, sequence: Value, wanted: Value, start: usize, end: usize) -> Outcome<Option<usize>> {
-    let mut at = start;
-    loop {
-        let item = match sequence {
-            Value::List(list) => vm.heap.list(list).get(at).copied(),
-            Value::Tuple(tuple) => vm.heap.tuple(tuple).get(at).copied(),
-            _ => None,
-        };
-        let Some(item) = item.filter(|_| at < end) else { return Ok(None) };
-        let same = match (item, wanted) {
-            (Value::Int(a), Value::Int(b)) => a == b,
-            _ => hook::equal(vm, item, wanted)?,
-        };
-        if same {
-            return Ok(Some(at));
+/// What a search through a sequence is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Index,
+    Count,
+    Remove,
+}
+
+/// A search for the items that equal a value.
+struct Finder {
+    /// A list or tuple; a share of it and of the value is held only while the search is suspended.
+    sequence: Value,
+    wanted: Value,
+    at: usize,
+    end: usize,
+    purpose: Purpose,
+    count: i64,
+    /// A comparison under way will answer for the item at the present position.
+    asked: bool,
+}
+
+/// Searches; see [`Finder`]. Borrows both values.
+fn search(
+    vm: &mut Vm,
+    sequence: Value,
+    wanted: Value,
+    (start, end): (usize, usize),
+    purpose: Purpose,
+) -> NativeReturn {
+    let mut finder = Finder { sequence, wanted, at: start, end, purpose, count: 0, asked: false };
+    match finder.advance(vm, None)? {
+        Found::Done(at) => finder.finish(vm, at),
+        Found::Pending(flow) => {
+            vm.heap.retain(sequence);
+            vm.heap.retain(wanted);
+            Ok(finder.wait(flow))
         }
-        at += 1;
-        if at.is_multiple_of(256) {
-            vm.spend(64);
+    }
+}
+
+enum Found {
+    Done(Option<usize>),
+    /// Wait for a comparison, or (`None`) let others run.
+    Pending(Option<Flow>),
+}
+
+impl Finder {
+    fn advance(&mut self, vm: &mut Vm, mut answer: Option<bool>) -> Outcome<Found> {
+        let mut left = ITEMS;
+        loop {
+            let item = match self.sequence {
+                Value::List(list) => vm.heap.list(list).get(self.at).copied(),
+                Value::Tuple(tuple) => vm.heap.tuple(tuple).get(self.at).copied(),
+                _ => None,
+            };
+            let Some(item) = item.filter(|_| self.at < self.end) else { return Ok(Found::Done(None)) };
+            let same = match (answer.take(), item, self.wanted) {
+                (Some(answer), ..) => answer,
+                (None, Value::Int(a), Value::Int(b)) => a == b,
+                _ if left == 0 => return Ok(Found::Pending(None)),
+                _ => match comparing::ask(vm, CompareOperator::Equal, item, self.wanted)? {
+                    Ok(answer) => answer,
+                    Err(flow) => return Ok(Found::Pending(Some(flow))),
+                },
+            };
+            if same && self.purpose != Purpose::Count {
+                return Ok(Found::Done(Some(self.at)));
+            }
+            self.count += i64::from(same);
+            self.at += 1;
+            left = left.saturating_sub(1);
+            if self.at.is_multiple_of(256) {
+                vm.spend(64);
+            }
         }
+    }
+
+    /// Suspends the search, which holds its shares by now.
+    fn wait(mut self, flow: Option<Flow>) -> Flow {
+        self.asked = flow.is_some();
+        match flow {
+            Some(flow) => super::chain::chain_pending(flow, Box::new(self)),
+            None => Flow::Yield(Box::new(self)),
+        }
+    }
+
+    fn finish(&self, vm: &mut Vm, at: Option<usize>) -> NativeReturn {
+        match (self.purpose, self.sequence, at) {
+            (Purpose::Count, ..) => value(Value::Int(self.count)),
+            (Purpose::Index, _, Some(at)) => value(Value::Int(at as i64)),
+            (Purpose::Remove, Value::List(list), Some(at)) if at < vm.heap.list(list).len() => {
+                let item = vm.heap.lists[list].items.remove(at);
+                vm.heap.release(item);
+                value(Value::None)
+            }
+            (Purpose::Remove, ..) => fail(vm, Builtin::ValueError, "list.remove(x): x not in list"),
+            (Purpose::Index, Value::List(_), None) => {
+                let text = super::repr(vm, self.wanted);
+                chain(vm, text, Box::new(NotInList))
+            }
+            (Purpose::Index, _, None) => fail(vm, Builtin::ValueError, "tuple.index(x): x not in tuple"),
+        }
+    }
+}
+
+impl Resume for Finder {
+    fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
+        let answer = self.asked.then_some(matches!(result, Value::Bool(yes) if yes.get()));
+        match self.advance(vm, answer) {
+            Ok(Found::Done(at)) => {
+                let done = self.finish(vm, at);
+                self.abandon(vm);
+                done
+            }
+            Ok(Found::Pending(flow)) => {
+                vm.spend(STEP_COST);
+                Ok(self.wait(flow))
+            }
+            Err(raised) => {
+                self.abandon(vm);
+                Err(raised)
+            }
+        }
+    }
+    fn abandon(self: Box<Self>, vm: &mut Vm) {
+        vm.heap.release(self.sequence);
+        vm.heap.release(self.wanted);
+    }
+    fn held(&self, visit: &mut dyn FnMut(Value)) {
+        visit(self.sequence);
+        visit(self.wanted);
     }
 }
 
@@ -139,36 +269,18 @@ impl Resume for NotInList {
 
 fn index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
-    let (start, end) = range(vm, &args, vm.heap.list(list).len())?;
-    match position(vm, Value::List(list), args.positional[1], start, end)? {
-        Some(at) => value(Value::Int(at as i64)),
-        None => {
-            let text = super::repr(vm, args.positional[1]);
-            chain(vm, text, Box::new(NotInList))
-        }
-    }
+    let bounds = range(vm, &args, vm.heap.list(list).len())?;
+    search(vm, Value::List(list), args.positional[1], bounds, Purpose::Index)
 }
 
 fn count(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let sequence = args.get(0).map_or(Value::None, |object| unwrap(&vm.heap, object));
-    let (mut at, mut found) = (0, 0);
-    while let Some(next) = position(vm, sequence, args.positional[1], at, usize::MAX)? {
-        found += 1;
-        at = next + 1;
-    }
-    value(Value::Int(found))
+    search(vm, sequence, args.positional[1], (0, usize::MAX), Purpose::Count)
 }
 
 fn remove(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
-    match position(vm, Value::List(list), args.positional[1], 0, usize::MAX)? {
-        Some(at) if at < vm.heap.list(list).len() => {
-            let item = vm.heap.lists[list].items.remove(at);
-            vm.heap.release(item);
-            value(Value::None)
-        }
-        _ => fail(vm, Builtin::ValueError, "list.remove(x): x not in list"),
-    }
+    search(vm, Value::List(list), args.positional[1], (0, usize::MAX), Purpose::Remove)
 }
 
 fn reverse(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -179,14 +291,27 @@ fn reverse(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let list = this(vm, &args)?;
-    let items = match args.get(1) {
-        Some(iterable) => hook::collect(vm, iterable)?,
-        None => Vec::new(),
-    };
-    let old = std::mem::replace(&mut vm.heap.lists[list].items, items);
-    vm.heap.recharge_list(list);
-    release_all(&mut vm.heap, old);
-    value(Value::None)
+    vm.heap.retain(Value::List(list));
+    match args.get(1) {
+        Some(iterable) => gather(vm, iterable, Fill(list)),
+        None => Fill(list).go(vm, Vec::new()),
+    }
+}
+
+/// `list.__init__`: the list, owned, gets new items.
+struct Fill(List);
+
+impl Then for Fill {
+    fn go(self, vm: &mut Vm, items: Vec<Value>) -> NativeReturn {
+        let old = std::mem::replace(&mut vm.heap.lists[self.0].items, items);
+        vm.heap.recharge_list(self.0);
+        release_all(&mut vm.heap, old);
+        give_back(self, vm);
+        value(Value::None)
+    }
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        visit(Value::List(self.0));
+    }
 }
 
 fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -213,11 +338,8 @@ fn tuple_index(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let Some(Value::Tuple(tuple)) = args.get(0).map(|object| unwrap(&vm.heap, object)) else {
         return fail(vm, Builtin::TypeError, "descriptor 'index' requires a 'tuple' object");
     };
-    let (start, end) = range(vm, &args, vm.heap.tuple(tuple).len())?;
-    match position(vm, Value::Tuple(tuple), args.positional[1], start, end)? {
-        Some(at) => value(Value::Int(at as i64)),
-        None => fail(vm, Builtin::ValueError, "tuple.index(x): x not in tuple"),
-    }
+    let bounds = range(vm, &args, vm.heap.tuple(tuple).len())?;
+    search(vm, Value::Tuple(tuple), args.positional[1], bounds, Purpose::Index)
 }
 
 /// Methods of `tuple`.
@@ -293,12 +415,24 @@ pub fn construct_list(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         only_keywords(vm, &args, &["sequence"])?;
     }
     // For a class of the program, `__init__` fills the list.
-    let items = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
-        Some(iterable) if !program => hook::collect(vm, iterable)?,
-        _ => Vec::new(),
-    };
-    let list = vm.heap.new_list(items);
-    finish(vm, class, list)
+    match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
+        Some(iterable) if !program => gather(vm, iterable, Made { class, tuple: false }),
+        _ => Made { class, tuple: false }.go(vm, Vec::new()),
+    }
+}
+
+/// A list or tuple of the items.
+struct Made {
+    class: crate::heap::Class,
+    tuple: bool,
+}
+
+impl Then for Made {
+    fn go(self, vm: &mut Vm, items: Vec<Value>) -> NativeReturn {
+        let made = if self.tuple { vm.heap.new_tuple_from(items) } else { vm.heap.new_list(items) };
+        finish(vm, self.class, made)
+    }
+    fn owned(&self, _: &mut dyn FnMut(Value)) {}
 }
 
 /// `tuple(…)`
@@ -308,15 +442,14 @@ pub fn construct_tuple(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     if vm.heap.classes[class].style == Style::Builtin {
         only_keywords(vm, &args, &["sequence"])?;
     }
-    let tuple = match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
-        Some(tuple @ Value::Tuple(_)) => vm.heap.share(tuple),
-        Some(iterable) => {
-            let items = hook::collect(vm, iterable)?;
-            vm.heap.new_tuple(&items)
+    match given.first().copied().or_else(|| keyword(vm, &args, "sequence")) {
+        Some(tuple @ Value::Tuple(_)) => {
+            let tuple = vm.heap.share(tuple);
+            finish(vm, class, tuple)
         }
-        None => vm.heap.new_tuple(&[]),
-    };
-    finish(vm, class, tuple)
+        Some(iterable) => gather(vm, iterable, Made { class, tuple: true }),
+        None => Made { class, tuple: true }.go(vm, Vec::new()),
+    }
 }
 
 /// `slice(…)`
@@ -407,16 +540,18 @@ fn slice_indices(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     if step == 0 {
         return fail(vm, Builtin::ValueError, "slice step cannot be zero");
     }
-    let (low, high) = if step < 0 { (-1, length - 1) } else { (0, length) };
-    let clamp = |given: Option<i64>, default: i64| match given {
-        None => default,
-        Some(given) if given < 0 => given.saturating_add(length).max(low),
-        Some(given) => given.min(high),
+    let (first, last) = if step < 0 { (i64::MAX, i64::MIN) } else { (0, i64::MAX) };
+    // As 2.7 computes it, whose sums overflow for a negative length.
+    let fit = |bound: i64| match bound {
+        bound if bound < 0 => match bound.wrapping_add(length) {
+            bound if bound < 0 => -i64::from(step < 0),
+            bound => bound,
+        },
+        bound if bound >= length => length - i64::from(step < 0),
+        bound => bound,
     };
-    let start = part(vm, data.start)?;
-    let stop = part(vm, data.stop)?;
-    let start = clamp(start, if step < 0 { high } else { 0 });
-    let stop = clamp(stop, if step < 0 { -1 } else { high });
+    let start = fit(part(vm, data.start)?.unwrap_or(first));
+    let stop = fit(part(vm, data.stop)?.unwrap_or(last));
     value(vm.heap.new_tuple(&[Value::Int(start), Value::Int(stop), Value::Int(step)]))
 }
 

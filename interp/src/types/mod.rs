@@ -14,12 +14,15 @@
 //! ([`crate::vm::native::Resume`]); [`chain`] puts them together.
 
 pub mod chain;
+pub mod comparing;
 mod dicts;
 pub mod exceptions;
 mod format;
+pub mod gather;
 pub mod hook;
 pub mod kernel;
 mod lists;
+pub mod long_text;
 mod numbers;
 mod operators;
 mod percent;
@@ -28,6 +31,7 @@ mod sorting;
 pub mod stepwise;
 mod strings;
 pub mod support;
+mod tables;
 pub mod text;
 
 use crate::heap::{Builtin, Value};

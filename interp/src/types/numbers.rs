@@ -480,6 +480,17 @@ pub fn absolute(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     }
 }
 
+/// Longs of more words than this are converted in steps.
+const LARGE_WORDS: usize = 4096;
+
+/// Digits of a long, a sign in front, with a prefix and the `L`.
+fn prefixed(vm: &mut Vm, mut digits: Vec<u8>, prefix: &[u8]) -> NativeReturn {
+    let sign = usize::from(digits.first() == Some(&b'-'));
+    digits.splice(sign..sign, prefix.iter().copied());
+    digits.push(b'L');
+    value(vm.heap.new_str_from(digits))
+}
+
 /// `hex(x)` and `oct(x)`.
 pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>) -> NativeReturn {
     let (is_long, number) = match (number(&vm.heap, item), integer(&vm.heap, item)) {
@@ -493,6 +504,20 @@ pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>)
         }
     };
     vm.heap.make_room(long::words(&number).saturating_mul(24))?;
+    if long::words(&number) > LARGE_WORDS {
+        return match name {
+            "hex" => super::support::work(
+                vm,
+                move |fuel| bigjob::radix_text(fuel, number, 4),
+                |vm, digits| prefixed(vm, digits, b"0x"),
+            ),
+            _ => super::support::work(
+                vm,
+                move |fuel| bigjob::radix_text(fuel, number, 3),
+                |vm, digits| prefixed(vm, digits, b"0"),
+            ),
+        };
+    }
     let mut out = text(&number);
     if is_long {
         out.push(b'L');

@@ -62,12 +62,14 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
             return fail(vm, Builtin::TypeError, format!("cannot concatenate '{x}' and '{y}' objects"));
         }
         (Op::Add, Value::List(x), _) if inplace => {
-            super::lists::extend(vm, x, right)?;
-            return value(vm.heap.share(left));
+            return super::lists::extend(vm, x, right, left);
         }
         (Op::Add, Value::List(x), Value::List(y)) => {
             let size = vm.heap.list(x).len() + vm.heap.list(y).len();
             vm.heap.make_room(size.saturating_mul(16))?;
+            if size > 4 * stepwise::ITEMS {
+                return concatenate(vm, [(a, vm.heap.list(x).len()), (b, vm.heap.list(y).len())]);
+            }
             let mut items = Vec::with_capacity(size);
             items.extend_from_slice(vm.heap.list(x));
             items.extend_from_slice(vm.heap.list(y));
@@ -80,13 +82,16 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
         (Op::Add, Value::Tuple(x), Value::Tuple(y)) => {
             let size = vm.heap.tuple(x).len() + vm.heap.tuple(y).len();
             vm.heap.make_room(size.saturating_mul(16))?;
+            if size > 4 * stepwise::ITEMS {
+                return concatenate(vm, [(a, vm.heap.tuple(x).len()), (b, vm.heap.tuple(y).len())]);
+            }
             let mut items = Vec::with_capacity(size);
             items.extend_from_slice(vm.heap.tuple(x));
             items.extend_from_slice(vm.heap.tuple(y));
             for &item in &items {
                 vm.heap.retain(item);
             }
-            return value(vm.heap.new_tuple(&items));
+            return value(vm.heap.new_tuple_from(items));
         }
         (Op::Add, Value::List(_) | Value::Tuple(_), _) => {
             let name = if matches!(a, Value::List(_)) { "list" } else { "tuple" };
@@ -120,6 +125,13 @@ fn unsupported(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Val
     let (x, y) = (type_name(&vm.heap, left), type_name(&vm.heap, right));
     let sign = symbol(operator, inplace);
     fail(vm, Builtin::TypeError, format!("unsupported operand type(s) for {sign}: '{x}' and '{y}'"))
+}
+
+/// Two large lists or tuples, with their lengths, one behind the other.
+fn concatenate(vm: &mut Vm, parts: [(Value, usize); 2]) -> NativeReturn {
+    let stretch = |(source, count)| stepwise::Stretch { source, start: 0, step: 1, count };
+    let copy = stepwise::CopyItems::new(vm, parts.map(stretch).to_vec());
+    stepwise::start(vm, copy)
 }
 
 /// `sequence * count`.
@@ -164,6 +176,8 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
         Value::Tuple(tuple) => vm.heap.tuple(tuple).len(),
         _ => 0,
     };
+    // Nothing, however often, is nothing.
+    let times = if length == 0 { 0 } else { times };
     let Some(size) = length.checked_mul(times) else {
         return Err(vm.heap.raise_bare(Builtin::MemoryError));
     };
@@ -640,6 +654,11 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         return binary(vm, Op::Power, false, base, exponent);
     }
     let numbers = (number(&vm.heap, base), number(&vm.heap, exponent), number(&vm.heap, modulus));
+    // Two ints do not look at the third operand before they complain.
+    if let (Some(Number::Int(_)), Some(Number::Int(..0))) = (numbers.0, numbers.1) {
+        let text = "pow() 2nd argument cannot be negative when 3rd argument specified";
+        return fail(vm, Builtin::TypeError, text);
+    }
     let (Some(x), Some(y), Some(z)) = numbers else {
         // 2.7 asks every operand in turn; a float is the one that complains.
         if [numbers.0, numbers.1, numbers.2].iter().any(|n| matches!(n, Some(Number::Float(_)))) {
@@ -654,9 +673,24 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         {
             return fail(vm, Builtin::ValueError, "complex modulo");
         }
+        // An old-style instance leaves it to a method of the first operand.
+        let old =
+            [base, exponent, modulus].iter().any(|&operand| super::numbers::is_old_instance(vm, operand));
+        if old && numbers.0.is_none() {
+            return Err(vm.no_attribute(base, "__pow__"));
+        }
         let mut names = [base, exponent, modulus].map(|value| type_name(&vm.heap, value));
         // The first two have been made longs by then if one of them is.
+        // Types that bring their own operators are not coerced with.
+        let coerced = match modulus {
+            Value::Str(_) | Value::Set(_) => false,
+            Value::Instance(instance) => {
+                vm.heap.classes[vm.heap.instances[instance].class].style == crate::heap::Style::Old
+            }
+            _ => true,
+        };
         match (numbers.0, numbers.1) {
+            _ if !coerced => {}
             (Some(Number::Long(_)), Some(Number::Int(_))) => names[1] = "long".into(),
             (Some(Number::Int(_)), Some(Number::Long(_))) => names[0] = "long".into(),
             _ => {}

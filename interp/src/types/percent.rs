@@ -4,14 +4,17 @@ use super::chain::chain_pending;
 use super::hook;
 use super::kernel::percent::{self as kernel, Amount, Body, Directive};
 use super::kernel::{bigjob, long};
+use super::stepwise::{self, Turn, BYTES, STEP_COST};
 use super::support::{as_str, fail, lift, number, room, type_name, unwrap, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 use dashu_int::IBig;
 
-/// Longs of more words than this are converted to decimal in steps.
+/// Longs of more words than this are converted in steps.
 const LONG_WORDS: usize = 300;
+/// Specifiers between two check points.
+const CHECK_POINT: usize = 16 << 10;
 
 struct Formatter {
     /// The format string, owned.
@@ -26,13 +29,34 @@ struct Formatter {
     waiting: Option<(Directive, i64, i64)>,
     /// The mapping was asked for a key: then nothing is left over.
     keyed: bool,
+    /// A large text (owned) that is being copied to the output, and how far.
+    copying: Option<(Str, usize)>,
+    /// Specifiers since the last check point.
+    steps: usize,
 }
 
 /// `format % arguments`. Borrows both.
 pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
     let out = Vec::with_capacity(vm.heap.bytes(format).len() + 32);
-    let mut formatter = Formatter { format, arguments, at: 0, out, taken: 0, waiting: None, keyed: false };
-    match formatter.advance(vm)? {
+    let mut formatter = Formatter {
+        format,
+        arguments,
+        at: 0,
+        out,
+        taken: 0,
+        waiting: None,
+        keyed: false,
+        copying: None,
+        steps: 0,
+    };
+    let step = match formatter.advance(vm) {
+        Ok(step) => step,
+        Err(raised) => {
+            formatter.end_copying(vm);
+            return Err(raised);
+        }
+    };
+    match step {
         Step::Done => value(vm.heap.new_str_from(formatter.out)),
         Step::Pending(flow) => {
             // Only a suspended formatter holds shares.
@@ -66,6 +90,11 @@ fn run(mut formatter: Box<Formatter>, vm: &mut Vm) -> NativeReturn {
 impl Formatter {
     fn advance(&mut self, vm: &mut Vm) -> Result<Step, Raised> {
         loop {
+            self.steps += 1;
+            if self.copy(vm) || self.steps.is_multiple_of(CHECK_POINT) {
+                vm.spend(STEP_COST);
+                return Ok(Step::Pending(Flow::Yield(Box::new(Turn))));
+            }
             let bytes = vm.heap.bytes(self.format);
             let rest = &bytes[self.at..];
             let literal = super::kernel::search::find_byte(rest, b'%').unwrap_or(rest.len());
@@ -85,6 +114,26 @@ impl Formatter {
             if let Some(flow) = self.convert(vm, directive)? {
                 return Ok(Step::Pending(flow));
             }
+        }
+    }
+
+    /// Copies a piece of a large text; whether there is more of it.
+    fn copy(&mut self, vm: &mut Vm) -> bool {
+        let Some((text, at)) = self.copying else { return false };
+        let bytes = vm.heap.bytes(text);
+        let end = bytes.len().min(at + BYTES);
+        self.out.extend_from_slice(&bytes[at..end]);
+        if end < bytes.len() {
+            self.copying = Some((text, end));
+            return true;
+        }
+        self.end_copying(vm);
+        false
+    }
+
+    fn end_copying(&mut self, vm: &mut Vm) {
+        if let Some((text, _)) = self.copying.take() {
+            vm.heap.release(Value::Str(text));
         }
     }
 
@@ -279,12 +328,13 @@ impl Formatter {
             let text = format!("%{shown} format: a number is required, not {given}");
             return fail(vm, Builtin::TypeError, text);
         };
-        if long::words(&large) > LONG_WORDS && matches!(conversion, b'd' | b'i' | b'u') {
-            let flow = work(
-                vm,
-                move |fuel| bigjob::decimal_text(fuel, large),
-                |vm, text| value(vm.heap.new_str_from(text)),
-            )?;
+        if long::words(&large) > LONG_WORDS {
+            let then: fn(&mut Vm, Vec<u8>) -> NativeReturn = |vm, text| value(vm.heap.new_str_from(text));
+            let flow = match conversion {
+                b'o' => work(vm, move |fuel| bigjob::radix_text(fuel, large, 3), then)?,
+                b'x' | b'X' => work(vm, move |fuel| bigjob::radix_text(fuel, large, 4), then)?,
+                _ => work(vm, move |fuel| bigjob::decimal_text(fuel, large), then)?,
+            };
             if let Flow::Value(text) = flow {
                 let done = self.put_decimal(vm, directive, width, precision, text);
                 vm.heap.release(text);
@@ -298,7 +348,7 @@ impl Formatter {
         Ok(None)
     }
 
-    /// The decimal text of a long that was converted in steps.
+    /// The digits of a long that was converted in steps.
     fn put_decimal(
         &mut self,
         vm: &mut Vm,
@@ -310,7 +360,8 @@ impl Formatter {
         let Value::Str(text) = text else { return Ok(()) };
         let digits = vm.heap.bytes(text).to_vec();
         let sign = IBig::from(if digits.first() == Some(&b'-') { -1 } else { 1 });
-        let text = kernel::integer_text(b'd', directive.alternate, precision, &sign, Some(&digits));
+        let text =
+            kernel::integer_text(directive.conversion, directive.alternate, precision, &sign, Some(&digits));
         self.render(vm, directive, width, Body::Number(&text))
     }
 
@@ -325,6 +376,16 @@ impl Formatter {
         let Some(text) = as_str(&vm.heap, text) else { return Ok(()) };
         let limit = room(vm);
         let bytes = vm.heap.bytes(text);
+        let size = bytes.len();
+        if stepwise::is_large(size) && precision < 0 && usize::try_from(width).unwrap_or(0) <= size {
+            if self.out.len() + size > limit {
+                return Err(vm.heap.raise_bare(Builtin::MemoryError));
+            }
+            vm.heap.retain(Value::Str(text));
+            self.out.reserve(size);
+            self.copying = Some((text, 0));
+            return Ok(());
+        }
         let keep = usize::try_from(precision).unwrap_or(usize::MAX).min(bytes.len());
         let done = kernel::render(
             &mut self.out,
@@ -377,11 +438,15 @@ impl Resume for Formatter {
         }
         run(self, vm)
     }
-    fn abandon(self: Box<Self>, vm: &mut Vm) {
+    fn abandon(mut self: Box<Self>, vm: &mut Vm) {
+        self.end_copying(vm);
         vm.heap.release(Value::Str(self.format));
         vm.heap.release(self.arguments);
     }
     fn held(&self, visit: &mut dyn FnMut(Value)) {
+        if let Some((text, _)) = self.copying {
+            visit(Value::Str(text));
+        }
         visit(Value::Str(self.format));
         visit(self.arguments);
     }

@@ -1,7 +1,9 @@
 //! `set` and `frozenset`: operators, methods and constructors.
 use super::hook;
 use super::lists::{finish, split_class};
+use super::stepwise;
 use super::support::{fail, release_all, unpack, unwrap};
+use super::tables::{are_small, Outcomes, SetTask};
 use crate::heap::{Builtin, IterMode, Outcome, Set, Style, Value};
 use crate::syntax::ast::BinaryOperator as Op;
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
@@ -96,6 +98,17 @@ fn apply(vm: &mut Vm, operator: Op, target: Set, other: Set) -> Outcome<()> {
 pub fn operator(vm: &mut Vm, operator: Op, inplace: bool, left: Value, a: Value, b: Value) -> NativeReturn {
     let (Value::Set(x), Value::Set(y)) = (a, b) else { return value(Value::None) };
     let frozen = vm.heap.sets[x].frozen;
+    if !are_small(vm, &[a, b]) {
+        if inplace && !frozen {
+            vm.heap.retain(a);
+            let result = Outcomes::Value(vm.heap.share(left));
+            let task = SetTask::new(vm, x, &[b], operator, result);
+            return stepwise::start(vm, task);
+        }
+        let class = vm.heap.class_of(left);
+        let task = SetTask::of(vm, frozen, a, &[b], operator, Outcomes::Set(class))?;
+        return stepwise::start(vm, task);
+    }
     if inplace && !frozen {
         if x == y {
             let other = copy_of(vm, y, true)?;
@@ -128,6 +141,11 @@ pub fn is_set_view(vm: &Vm, item: Value) -> bool {
 
 /// `a & b` and its sisters where one of the two is a view of a dict: a new set.
 pub fn view_operator(vm: &mut Vm, operator: Op, a: Value, b: Value) -> NativeReturn {
+    if !are_small(vm, &[a, b]) {
+        let class = Builtin::Set.class();
+        let task = SetTask::of(vm, false, a, &[b], operator, Outcomes::Set(class))?;
+        return stepwise::start(vm, task);
+    }
     let result = as_set(vm, a, false)?;
     match apply_all(vm, operator, result, &[b]) {
         Ok(()) => value(Value::Set(result)),
@@ -147,6 +165,12 @@ pub fn from_view(vm: &mut Vm, item: Value) -> Outcome<Value> {
 fn combined(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
     let set = this(vm, args)?;
     let frozen = vm.heap.sets[set].frozen;
+    if !are_small(vm, args.positional) {
+        let class = vm.heap.class_of(args.positional[0]);
+        let (first, others) = (Value::Set(set), &args.positional[1..]);
+        let task = SetTask::of(vm, frozen, first, others, operator, Outcomes::Set(class))?;
+        return stepwise::start(vm, task);
+    }
     let result = copy_of(vm, set, frozen)?;
     match apply_all(vm, operator, result, &args.positional[1..]) {
         Ok(()) => {
@@ -173,6 +197,11 @@ fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcom
 /// A method that changes the set itself.
 fn changed(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
     let set = this(vm, args)?;
+    if !are_small(vm, args.positional) {
+        vm.heap.retain(Value::Set(set));
+        let task = SetTask::new(vm, set, &args.positional[1..], operator, Outcomes::Value(Value::None));
+        return stepwise::start(vm, task);
+    }
     apply_all(vm, operator, set, &args.positional[1..])?;
     value(Value::None)
 }
@@ -272,6 +301,11 @@ fn copy(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     if frozen && matches!(args.positional[0], Value::Set(_)) {
         return value(vm.heap.share(args.positional[0]));
     }
+    if !are_small(vm, &[Value::Set(set)]) {
+        let class = if frozen { Builtin::FrozenSet } else { Builtin::Set }.class();
+        let task = SetTask::of(vm, frozen, Value::Set(set), &[], Op::Or, Outcomes::Set(class))?;
+        return stepwise::start(vm, task);
+    }
     value(Value::Set(copy_of(vm, set, frozen)?))
 }
 
@@ -288,8 +322,18 @@ fn within(vm: &mut Vm, a: Set, b: Set) -> Outcome<bool> {
     Ok(true)
 }
 
-fn compared(vm: &mut Vm, args: &Args<'_>, test: fn(&mut Vm, Set, Set) -> Outcome<bool>) -> NativeReturn {
+fn compared(
+    vm: &mut Vm,
+    args: &Args<'_>,
+    test: fn(&mut Vm, Set, Set) -> Outcome<bool>,
+    large: Outcomes,
+) -> NativeReturn {
     let set = this(vm, args)?;
+    if !are_small(vm, args.positional) {
+        vm.heap.retain(Value::Set(set));
+        let task = SetTask::new(vm, set, &args.positional[1..], Op::Or, large);
+        return stepwise::start(vm, task);
+    }
     let other = as_set(vm, args.positional[1], true)?;
     let outcome = test(vm, set, other);
     vm.heap.release(Value::Set(other));
@@ -297,27 +341,49 @@ fn compared(vm: &mut Vm, args: &Args<'_>, test: fn(&mut Vm, Set, Set) -> Outcome
 }
 
 fn issubset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    compared(vm, &args, within)
+    compared(vm, &args, within, Outcomes::Within)
 }
 
 fn issuperset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    compared(vm, &args, |vm, set, other| within(vm, other, set))
+    compared(vm, &args, |vm, set, other| within(vm, other, set), Outcomes::Has(true))
 }
 
 fn isdisjoint(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    compared(vm, &args, |vm, set, other| {
+    let disjoint = |vm: &mut Vm, set, other| {
         for item in keys(vm, other) {
             if vm.heap.set_contains(set, item)? {
                 return Ok(false);
             }
         }
         Ok(true)
-    })
+    };
+    let other = args.positional[1];
+    if !matches!(unwrap(&vm.heap, other), Value::Set(_)) && are_small(vm, args.positional) {
+        // Item by item: the first that is found decides, whatever follows.
+        let set = this(vm, &args)?;
+        let items = hook::collect(vm, other)?;
+        let mut found = Ok(false);
+        for &item in &items {
+            found = vm.heap.set_contains(set, item);
+            if !matches!(found, Ok(false)) {
+                break;
+            }
+        }
+        release_all(&mut vm.heap, items);
+        return value(Value::bool(!found?));
+    }
+    compared(vm, &args, disjoint, Outcomes::Has(false))
 }
 
 fn init(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let set = this(vm, &args)?;
     unpack(vm, "set", args.positional.len() - 1, 0, 1)?;
+    if !are_small(vm, &args.positional[1..]) {
+        let entries = vm.heap.sets[set].table.take_entries();
+        vm.heap.recharge_set(set);
+        release_all(&mut vm.heap, entries.into_iter().map(|entry| entry.key));
+        return changed(vm, &args, Op::Or);
+    }
     let items = match args.get(1) {
         Some(iterable) => hook::collect(vm, iterable)?,
         None => Vec::new(),
@@ -349,6 +415,10 @@ fn construct(vm: &mut Vm, args: Args<'_>, frozen: bool) -> NativeReturn {
             return value(vm.heap.share(item));
         }
         // A set of the program's class is filled by `__init__`; a frozenset cannot be.
+        Some(&item) if (frozen || !program) && !are_small(vm, &[item]) => {
+            let task = SetTask::of(vm, frozen, item, &[], Op::Or, Outcomes::Set(class))?;
+            return stepwise::start(vm, task);
+        }
         Some(&item) if frozen || !program => as_set(vm, item, frozen)?,
         _ => vm.heap.new_set(frozen),
     };

@@ -11,7 +11,7 @@ pub const BYTES: usize = 1 << 20;
 /// Items handled in one step.
 pub const ITEMS: usize = 64 << 10;
 /// Fuel a step costs: more than a thread's turn, so that others get theirs.
-const STEP_COST: usize = 200_000;
+pub const STEP_COST: usize = 200_000;
 
 /// Whether an operation on so many bytes is worth doing in steps.
 pub fn is_large(bytes: usize) -> bool {
@@ -26,6 +26,7 @@ pub trait Stepwise {
     fn owned(&self, visit: &mut dyn FnMut(Value));
 }
 
+/// [`Stepwise`] as the machine resumes it.
 struct Stepper<S>(S);
 
 impl<S: Stepwise + 'static> Resume for Stepper<S> {
@@ -53,6 +54,17 @@ impl<S: Stepwise + 'static> Resume for Stepper<S> {
     fn held(&self, visit: &mut dyn FnMut(Value)) {
         self.0.owned(visit);
     }
+}
+
+/// Nothing but a check point: others get their turn.
+pub struct Turn;
+
+impl Resume for Turn {
+    fn resume(self: Box<Self>, _: &mut Vm, _: Value) -> NativeReturn {
+        value(Value::None)
+    }
+    fn abandon(self: Box<Self>, _: &mut Vm) {}
+    fn held(&self, _: &mut dyn FnMut(Value)) {}
 }
 
 /// Starts work in steps. The state owns its shares.
@@ -456,15 +468,86 @@ impl Stepwise for RepeatItems {
         let items = std::mem::take(&mut self.items);
         Ok(Some(match self.source {
             Value::List(_) => vm.heap.new_list(items),
-            _ => {
-                let tuple = vm.heap.new_tuple(&items);
-                drop(items);
-                tuple
-            }
+            _ => vm.heap.new_tuple_from(items),
         }))
     }
     fn owned(&self, visit: &mut dyn FnMut(Value)) {
         visit(self.source);
+        self.items.iter().copied().for_each(visit);
+    }
+}
+
+/// A part of a list or tuple: so many items from a position on, a step apart.
+#[derive(Clone, Copy)]
+pub struct Stretch {
+    /// The list or tuple.
+    pub source: Value,
+    /// The first item.
+    pub start: i64,
+    /// The distance.
+    pub step: i64,
+    /// Number of items.
+    pub count: usize,
+}
+
+/// A list or tuple of parts of others; the room has been asked for.
+pub struct CopyItems {
+    /// The parts; each owns a share of its source.
+    parts: Vec<Stretch>,
+    /// The part under way, and what of it is done.
+    part: usize,
+    done: usize,
+    items: Vec<Value>,
+}
+
+impl CopyItems {
+    /// Borrows the sources.
+    pub fn new(vm: &mut Vm, parts: Vec<Stretch>) -> CopyItems {
+        parts.iter().for_each(|part| vm.heap.retain(part.source));
+        let size = parts.iter().map(|part| part.count).sum();
+        CopyItems { parts, part: 0, done: 0, items: Vec::with_capacity(size) }
+    }
+}
+
+impl Stepwise for CopyItems {
+    fn step(&mut self, vm: &mut Vm) -> Outcome<Option<Value>> {
+        let mut left = ITEMS * 2;
+        while left > 0 {
+            let Some(&part) = self.parts.get(self.part) else {
+                let items = std::mem::take(&mut self.items);
+                return Ok(Some(match self.parts.first() {
+                    Some(Stretch { source: Value::Tuple(_), .. }) => vm.heap.new_tuple_from(items),
+                    _ => vm.heap.new_list(items),
+                }));
+            };
+            let count = (part.count - self.done).min(left);
+            let source = match part.source {
+                Value::List(list) => vm.heap.list(list),
+                Value::Tuple(tuple) => vm.heap.tuple(tuple),
+                _ => &[],
+            };
+            let from = self.items.len();
+            let first = part.start + part.step * self.done as i64;
+            if part.step == 1 {
+                // The program may have made the list shorter meanwhile.
+                let first = (first as usize).min(source.len());
+                self.items.extend_from_slice(&source[first..source.len().min(first + count)]);
+            } else {
+                let places = (0..count as i64).map(|at| first + part.step * at);
+                self.items.extend(places.filter_map(|place| source.get(place as usize).copied()));
+            }
+            self.items[from..].iter().for_each(|&item| vm.heap.retain(item));
+            left -= count;
+            self.done += count;
+            if self.done == part.count {
+                self.part += 1;
+                self.done = 0;
+            }
+        }
+        Ok(None)
+    }
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        self.parts.iter().for_each(|part| visit(part.source));
         self.items.iter().copied().for_each(visit);
     }
 }

@@ -1,13 +1,15 @@
 //! The methods of `str`.
-use super::hook;
+use super::gather::{gather, give_back, Then};
 use super::kernel::bytes::{self, Align, Ends};
-use super::kernel::{search, split, strrepr};
-use super::stepwise::{self, Wanted};
+use super::kernel::float::is_space;
+use super::kernel::{search, split};
+use super::long_text::{Assemble, Cut, Map, MapText, NextPiece, Part, TestText};
+use super::stepwise::{self, is_large, Wanted};
 use super::support::{
     as_str, bound_argument, fail, integer_argument, lift, release_all, small_integer_argument, str_argument,
     substring, type_name, unwrap, with_room,
 };
-use crate::heap::{Builtin, Outcome, Str, Value};
+use crate::heap::{Builtin, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
 
@@ -36,14 +38,23 @@ fn text(vm: &mut Vm, bytes: Vec<u8>) -> NativeReturn {
     value(vm.heap.new_str_from(bytes))
 }
 
-/// A method that maps the bytes to as many others.
-fn mapped(vm: &mut Vm, args: Args<'_>, map: fn(&[u8]) -> Vec<u8>) -> NativeReturn {
+/// A method that maps the bytes to as many others; `piecewise` does it for a large text.
+fn mapped(vm: &mut Vm, args: Args<'_>, map: fn(&[u8]) -> Vec<u8>, piecewise: fn() -> Map) -> NativeReturn {
     let this = this(vm, &args)?;
     let size = vm.heap.bytes(this).len();
     vm.heap.make_room(size)?;
+    if is_large(size) {
+        let mapped = MapText::new(vm, this, size, piecewise());
+        return stepwise::start(vm, mapped);
+    }
     vm.spend(size / 256);
     let out = map(vm.heap.bytes(this));
     text(vm, out)
+}
+
+/// A piecewise map of bytes that do not depend on each other.
+fn each(map: fn(u8) -> u8) -> Map {
+    Box::new(move |piece, out| out.extend(piece.iter().map(|&byte| map(byte))))
 }
 
 /// Strings up to this size are changed in a buffer on the stack, in bytes.
@@ -51,11 +62,17 @@ const SHORT: usize = 64;
 
 /// A method that changes bytes one by one.
 #[inline]
-fn changed(vm: &mut Vm, args: Args<'_>, change: fn(&mut [u8]), map: fn(&[u8]) -> Vec<u8>) -> NativeReturn {
+fn changed(
+    vm: &mut Vm,
+    args: Args<'_>,
+    change: fn(&mut [u8]),
+    map: fn(&[u8]) -> Vec<u8>,
+    piecewise: fn() -> Map,
+) -> NativeReturn {
     let this = this(vm, &args)?;
     let source = vm.heap.bytes(this);
     if source.len() > SHORT {
-        return mapped(vm, args, map);
+        return mapped(vm, args, map, piecewise);
     }
     let mut buffer = [0u8; SHORT];
     let part = &mut buffer[..source.len()];
@@ -65,23 +82,36 @@ fn changed(vm: &mut Vm, args: Args<'_>, change: fn(&mut [u8]), map: fn(&[u8]) ->
 }
 
 fn upper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    changed(vm, args, <[u8]>::make_ascii_uppercase, <[u8]>::to_ascii_uppercase)
+    let piecewise = || each(|byte| byte.to_ascii_uppercase());
+    changed(vm, args, <[u8]>::make_ascii_uppercase, <[u8]>::to_ascii_uppercase, piecewise)
 }
 
 fn lower(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    changed(vm, args, <[u8]>::make_ascii_lowercase, <[u8]>::to_ascii_lowercase)
+    let piecewise = || each(|byte| byte.to_ascii_lowercase());
+    changed(vm, args, <[u8]>::make_ascii_lowercase, <[u8]>::to_ascii_lowercase, piecewise)
 }
 
 fn capitalize(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, bytes::capitalize)
+    let piecewise: fn() -> Map = || {
+        let mut map = bytes::capitalize as fn(&[u8]) -> Vec<u8>;
+        Box::new(move |piece, out| {
+            out.extend(map(piece));
+            map = <[u8]>::to_ascii_lowercase;
+        })
+    };
+    mapped(vm, args, bytes::capitalize, piecewise)
 }
 
 fn swapcase(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, bytes::swapcase)
+    mapped(vm, args, bytes::swapcase, || each(bytes::swapped))
 }
 
 fn title(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, bytes::title)
+    let piecewise: fn() -> Map = || {
+        let mut previous = false;
+        Box::new(move |piece, out| bytes::push_title(out, piece, &mut previous))
+    };
+    mapped(vm, args, bytes::title, piecewise)
 }
 
 fn tested(vm: &mut Vm, args: Args<'_>, test: fn(&[u8]) -> bool) -> NativeReturn {
@@ -89,28 +119,49 @@ fn tested(vm: &mut Vm, args: Args<'_>, test: fn(&[u8]) -> bool) -> NativeReturn 
     value(Value::bool(test(vm.heap.bytes(this))))
 }
 
+/// Whether there are bytes and all of them pass.
+fn all(vm: &mut Vm, args: Args<'_>, holds: fn(&u8) -> bool) -> NativeReturn {
+    let this = this(vm, &args)?;
+    if is_large(vm.heap.bytes(this).len()) {
+        let test = TestText::all(vm, this, holds);
+        return stepwise::start(vm, test);
+    }
+    value(Value::bool(bytes::all_of(vm.heap.bytes(this), holds)))
+}
+
+/// Whether there is a byte of one kind and none of another.
+fn some(vm: &mut Vm, args: Args<'_>, wanted: fn(&u8) -> bool, unwanted: fn(&u8) -> bool) -> NativeReturn {
+    let this = this(vm, &args)?;
+    if is_large(vm.heap.bytes(this).len()) {
+        let test = TestText::some(vm, this, wanted, unwanted);
+        return stepwise::start(vm, test);
+    }
+    let text = vm.heap.bytes(this);
+    value(Value::bool(text.iter().any(wanted) && !text.iter().any(unwanted)))
+}
+
 fn isalnum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_alphanumeric))
+    all(vm, args, u8::is_ascii_alphanumeric)
 }
 
 fn isalpha(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_alphabetic))
+    all(vm, args, u8::is_ascii_alphabetic)
 }
 
 fn isdigit(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, |text| bytes::all_of(text, u8::is_ascii_digit))
+    all(vm, args, u8::is_ascii_digit)
 }
 
 fn islower(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, bytes::is_lower)
+    some(vm, args, u8::is_ascii_lowercase, u8::is_ascii_uppercase)
 }
 
 fn isupper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, bytes::is_upper)
+    some(vm, args, u8::is_ascii_uppercase, u8::is_ascii_lowercase)
 }
 
 fn isspace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    tested(vm, args, bytes::is_space_text)
+    all(vm, args, |byte| is_space(*byte))
 }
 
 fn istitle(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -268,8 +319,23 @@ fn justified(vm: &mut Vm, args: &Args<'_>, name: &str, align: Align) -> NativeRe
             }
         },
     };
+    let size = vm.heap.bytes(this).len();
+    let total = usize::try_from(width).unwrap_or(0).max(size);
+    if is_large(total) {
+        let left = bytes::left_fill(size, total, align);
+        let parts =
+            vec![Part::Fill(fill, left), Part::Text(this, 0, size), Part::Fill(fill, total - size - left)];
+        return assembled(vm, parts, total);
+    }
     let out = with_room(vm, |heap, limit| bytes::justify(heap.bytes(this), width, fill, align, limit))?;
     text(vm, out)
+}
+
+/// A large text of parts.
+fn assembled(vm: &mut Vm, parts: Vec<Part>, size: usize) -> NativeReturn {
+    vm.heap.make_room(size)?;
+    let whole = Assemble::new(vm, parts, size);
+    stepwise::start(vm, whole)
 }
 
 fn ljust(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -287,6 +353,14 @@ fn center(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn zfill(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     let width = integer_argument(vm, args.positional[1])?;
+    let size = vm.heap.bytes(this).len();
+    let total = usize::try_from(width).unwrap_or(0).max(size);
+    if is_large(total) {
+        let signed = usize::from(matches!(vm.heap.bytes(this).first(), Some(b'+' | b'-')));
+        let parts =
+            vec![Part::Text(this, 0, signed), Part::Fill(b'0', total - size), Part::Text(this, signed, size)];
+        return assembled(vm, parts, total);
+    }
     let out = with_room(vm, |heap, limit| bytes::zfill(heap.bytes(this), width, limit))?;
     text(vm, out)
 }
@@ -297,6 +371,18 @@ fn expandtabs(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         None => 8,
         Some(size) => small_integer_argument(vm, size)?,
     };
+    let length = vm.heap.bytes(this).len();
+    if is_large(length) {
+        // Counting first would take as long again: the room is asked for as if every byte were a tab, if that fits.
+        let tabs = search::count_byte(vm.heap.bytes(this), b'\t');
+        let most = usize::try_from(size).unwrap_or(0).saturating_mul(tabs).saturating_add(length - tabs);
+        if vm.heap.used().saturating_add(most) <= vm.heap.limit() {
+            let mut column = 0;
+            let map: Map = Box::new(move |piece, out| bytes::push_expanded(out, piece, size, &mut column));
+            let mapped = MapText::new(vm, this, length, map);
+            return stepwise::start(vm, mapped);
+        }
+    }
     let out = with_room(vm, |heap, limit| bytes::expand_tabs(heap.bytes(this), size, limit))?;
     text(vm, out)
 }
@@ -311,7 +397,19 @@ fn translate(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         None => None,
         Some(gone) => Some(str_argument(vm, gone, BUFFER)?),
     };
-    vm.heap.make_room(vm.heap.bytes(this).len())?;
+    let size = vm.heap.bytes(this).len();
+    vm.heap.make_room(size)?;
+    let fits = table.is_none_or(|table| vm.heap.bytes(table).len() == 256);
+    if is_large(size) && fits {
+        let table = table.map(|table| vm.heap.bytes(table).to_vec());
+        let gone = gone.map_or(Vec::new(), |gone| vm.heap.bytes(gone).to_vec());
+        let map: Map = Box::new(move |piece, out| {
+            // The table has been checked.
+            out.extend(bytes::translate(piece, table.as_deref(), &gone).unwrap_or_default());
+        });
+        let mapped = MapText::new(vm, this, size, map);
+        return stepwise::start(vm, mapped);
+    }
     let table = table.map(|table| vm.heap.bytes(table));
     let out = bytes::translate(vm.heap.bytes(this), table, gone.map_or(&[][..], |gone| vm.heap.bytes(gone)));
     let out = lift(vm, out)?;
@@ -360,6 +458,12 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
     }
     let most = most(vm, args.get(2))?;
     let ranges = match args.get(1) {
+        None | Some(Value::None) if is_large(vm.heap.bytes(this).len()) => {
+            let start = if from_right { vm.heap.bytes(this).len() } else { 0 };
+            let next = if from_right { pieces_from_right(most) } else { pieces_from_left(most) };
+            let cut = Cut::new(vm, this, start, from_right, next);
+            return stepwise::start(vm, cut);
+        }
         None | Some(Value::None) => {
             let whole = vm.heap.bytes(this);
             if from_right {
@@ -377,6 +481,12 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
                 let split = stepwise::Split::new(vm, this, separator, most);
                 return stepwise::start(vm, split);
             }
+            if is_large(size) && width > 0 {
+                // From the right.
+                let cut =
+                    Cut::new(vm, this, size, true, parts_from_right(vm.heap.bytes(separator).to_vec(), most));
+                return stepwise::start(vm, cut);
+            }
             let (whole, separator) = (vm.heap.bytes(this), vm.heap.bytes(separator));
             let ranges = if from_right {
                 split::rsplit(whole, separator, most)
@@ -387,6 +497,58 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
         }
     };
     pieces(vm, this, ranges)
+}
+
+/// Words from left to right: see [`split::split_space`].
+fn pieces_from_left(most: usize) -> NextPiece {
+    let mut left = most;
+    Box::new(move |text, at| {
+        let start = at + text[at..].iter().position(|&byte| !is_space(byte))?;
+        if left == 0 {
+            return Some(((start, text.len()), text.len()));
+        }
+        left -= 1;
+        let end =
+            text[start..].iter().position(|&byte| is_space(byte)).map_or(text.len(), |width| start + width);
+        Some(((start, end), end))
+    })
+}
+
+/// Words from right to left: see [`split::rsplit_space`].
+fn pieces_from_right(most: usize) -> NextPiece {
+    let mut left = most;
+    Box::new(move |text, at| {
+        let end = text[..at].iter().rposition(|&byte| !is_space(byte))? + 1;
+        if left == 0 {
+            return Some(((0, end), 0));
+        }
+        left -= 1;
+        let start = text[..end].iter().rposition(|&byte| is_space(byte)).map_or(0, |space| space + 1);
+        Some(((start, end), start))
+    })
+}
+
+/// Parts between separators from right to left: see [`split::rsplit`].
+fn parts_from_right(separator: Vec<u8>, most: usize) -> NextPiece {
+    let mut left = most;
+    let mut over = false;
+    Box::new(move |text, at| {
+        if over {
+            return None;
+        }
+        let found = if left == 0 { None } else { search::rfind(&text[..at], &separator) };
+        left = left.saturating_sub(1);
+        over = found.is_none();
+        Some(found.map_or(((0, at), 0), |found| ((found + separator.len(), at), found)))
+    })
+}
+
+/// Lines: see [`split::split_lines`].
+fn lines(keep: bool) -> NextPiece {
+    Box::new(move |text, at| {
+        let (start, end, next) = split::next_line(text, at)?;
+        Some(((start, if keep { next } else { end }), next))
+    })
 }
 
 fn split_left(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -403,6 +565,10 @@ fn splitlines(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         None => false,
         Some(keep) => small_integer_argument(vm, keep)? != 0,
     };
+    if is_large(vm.heap.bytes(this).len()) {
+        let cut = Cut::new(vm, this, 0, false, lines(keep));
+        return stepwise::start(vm, cut);
+    }
     let ranges = split::split_lines(vm.heap.bytes(this), keep);
     pieces(vm, this, ranges)
 }
@@ -454,6 +620,26 @@ fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         let replace = stepwise::Replace::new(vm, this, old, new, most);
         return stepwise::start(vm, replace);
     }
+    if is_large(size) && width == 0 && most > size {
+        let wide = vm.heap.bytes(new).len();
+        if wide > 0 && wide < stepwise::BYTES / 64 {
+            let total = wide.saturating_mul(size + 1).saturating_add(size);
+            vm.heap.make_room(total)?;
+            let new = vm.heap.bytes(new).to_vec();
+            let mut first = true;
+            let map: Map = Box::new(move |piece, out| {
+                if std::mem::take(&mut first) {
+                    out.extend_from_slice(&new);
+                }
+                for &byte in piece {
+                    out.push(byte);
+                    out.extend_from_slice(&new);
+                }
+            });
+            let mapped = MapText::new(vm, this, total, map);
+            return stepwise::start(vm, mapped);
+        }
+    }
     let replaced = with_room(vm, |heap, limit| {
         split::replace(heap.bytes(this), heap.bytes(old), heap.bytes(new), most, limit)
     })?;
@@ -477,29 +663,43 @@ fn join(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             vm.heap.lists[list].items = items;
             return joined;
         }
-        Value::Tuple(tuple) => {
+        Value::Tuple(tuple) if vm.heap.tuple(tuple).len() <= stepwise::ITEMS => {
             let items = vm.heap.tuple(tuple).to_vec();
             return join_items(vm, this, &items);
         }
         _ => {}
     }
-    let items = match hook::collect(vm, args.positional[1]) {
-        Ok(items) => items,
-        Err(raised) => {
-            let exception = vm.heap.peek_raised(&raised);
-            if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
-                return fail(vm, Builtin::TypeError, "can only join an iterable");
-            }
-            return Err(raised);
-        }
-    };
-    if items.len() > stepwise::ITEMS {
-        let join = stepwise::Join::new(vm, this, items);
-        return stepwise::start(vm, join);
+    vm.heap.retain(Value::Str(this));
+    gather(vm, args.positional[1], Joined(this))
+}
+
+/// Joins what an iterable gave with this separator, which is owned.
+struct Joined(Str);
+
+impl Then for Joined {
+    fn go(self, vm: &mut Vm, items: Vec<Value>) -> NativeReturn {
+        let joined = if items.len() > stepwise::ITEMS {
+            let join = stepwise::Join::new(vm, self.0, items);
+            stepwise::start(vm, join)
+        } else {
+            let joined = join_items(vm, self.0, &items);
+            release_all(&mut vm.heap, items);
+            joined
+        };
+        give_back(self, vm);
+        joined
     }
-    let joined = join_items(vm, this, &items);
-    release_all(&mut vm.heap, items);
-    joined
+    fn failed(self, vm: &mut Vm, raised: Raised) -> Raised {
+        give_back(self, vm);
+        let exception = vm.heap.peek_raised(&raised);
+        if vm.heap.is_instance(exception, Builtin::TypeError.class()) {
+            return vm.heap.raise(Builtin::TypeError, "can only join an iterable");
+        }
+        raised
+    }
+    fn owned(&self, visit: &mut dyn FnMut(Value)) {
+        visit(Value::Str(self.0));
+    }
 }
 
 fn join_items(vm: &mut Vm, separator: Str, items: &[Value]) -> NativeReturn {
@@ -534,9 +734,7 @@ fn join_items(vm: &mut Vm, separator: Str, items: &[Value]) -> NativeReturn {
 
 fn str_repr(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
-    vm.heap.make_room(strrepr::repr_bound(vm.heap.bytes(this)))?;
-    let out = strrepr::repr(vm.heap.bytes(this));
-    text(vm, out)
+    super::repr(vm, Value::Str(this))
 }
 
 fn str_str(vm: &mut Vm, args: Args<'_>) -> NativeReturn {

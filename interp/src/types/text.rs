@@ -4,8 +4,10 @@
 //! or `__str__` suspends the walk until the program's function has returned.
 use super::exceptions;
 use super::kernel::{bigjob, complex, float, long, strrepr};
+use super::long_text::{Map, MapText};
+use super::stepwise;
 use super::support::{fail, type_name, work};
-use crate::heap::{Builtin, Class, Heap, Instance, Outcome, Raised, Style, Value};
+use crate::heap::{Builtin, Class, Heap, Instance, Outcome, Raised, Str, Style, Value};
 use crate::vm::native::{call, pause, value, NativeReturn, Resume};
 use crate::vm::Vm;
 
@@ -48,6 +50,9 @@ fn text(vm: &mut Vm, item: Value, mode: Mode) -> NativeReturn {
         Value::Long(long) if long::words(&vm.heap.longs[long].value) > LONG_WORDS => {
             return long_text(vm, long, mode);
         }
+        Value::Str(text) if mode == Mode::Repr && stepwise::is_large(vm.heap.bytes(text).len()) => {
+            return large_repr(vm, text);
+        }
         _ => {}
     }
     let mut out = Vec::new();
@@ -56,6 +61,26 @@ fn text(vm: &mut Vm, item: Value, mode: Mode) -> NativeReturn {
     }
     let item = vm.heap.share(item);
     Box::new(Printer { out, levels: Vec::new(), next: Some((item, mode)), room: 0, written: 0 }).run(vm)
+}
+
+/// `repr` of a large string.
+fn large_repr(vm: &mut Vm, text: Str) -> NativeReturn {
+    let bytes = vm.heap.bytes(text);
+    let (size, quote) = (bytes.len(), strrepr::quote(bytes));
+    vm.heap.make_room(strrepr::repr_bound(vm.heap.bytes(text)))?;
+    let mut left = size;
+    let map: Map = Box::new(move |piece, out| {
+        if left == size {
+            out.push(quote);
+        }
+        strrepr::push_escaped(out, piece, quote);
+        left -= piece.len();
+        if left == 0 {
+            out.push(quote);
+        }
+    });
+    let mapped = MapText::new(vm, text, size + 2, map);
+    stepwise::start(vm, mapped)
 }
 
 /// Decimal text of a small integer, without allocating.

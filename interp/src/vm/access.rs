@@ -1,7 +1,10 @@
 //! Items and slices.
 
+use super::native::Flow;
 use super::Vm;
 use crate::heap::{Builtin, Dict, List, Outcome, Raised, Str, Style, Value};
+use crate::types::long_text::{Assemble, Part};
+use crate::types::stepwise;
 
 /// A slice with its bounds made to fit a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -431,6 +434,75 @@ impl Vm {
                         None => self.no_items(container, "__getitem__", "has no attribute '__getitem__'"),
                     },
                 }
+            }
+        }
+    }
+
+    /// [`Vm::get_slice`] for an instruction: a large one is postponed.
+    pub(crate) fn slice_step(&mut self, container: Value, lower: Value, upper: Value) -> Outcome<Value> {
+        let length = self.large_sequence(container);
+        if length == 0 {
+            return self.get_slice(container, lower, upper);
+        }
+        let (lower, upper) = self.simple_range(lower, upper, length)?;
+        if upper - lower == length && !matches!(container, Value::List(_)) {
+            return Ok(self.heap.share(container));
+        }
+        let range = Range { start: lower as i64, stop: upper as i64, step: 1, count: upper - lower };
+        self.large_slice(container, range)
+    }
+
+    /// [`Vm::get_item`] for an instruction: a large slice is postponed.
+    pub(crate) fn item_step(&mut self, container: Value, index: Value) -> Outcome<Value> {
+        if let Value::Slice(_) = index {
+            let length = self.large_sequence(container);
+            if length != 0 {
+                let range = self.slice_range(index, length)?;
+                return self.large_slice(container, range);
+            }
+        }
+        self.get_item(container, index)
+    }
+
+    /// The length of a sequence that is worth slicing in steps, else 0.
+    fn large_sequence(&self, container: Value) -> usize {
+        let (length, least) = match container {
+            Value::List(list) => (self.heap.list(list).len(), 4 * stepwise::ITEMS),
+            Value::Tuple(tuple) => (self.heap.tuple(tuple).len(), 4 * stepwise::ITEMS),
+            Value::Str(text) => (self.heap.bytes(text).len(), 2 * stepwise::BYTES),
+            _ => return 0,
+        };
+        if length > least {
+            length
+        } else {
+            0
+        }
+    }
+
+    fn large_slice(&mut self, source: Value, range: Range) -> Outcome<Value> {
+        let Range { start, step, count, .. } = range;
+        let flow = match source {
+            Value::Str(text) => {
+                self.heap.make_room(count)?;
+                let part = match step {
+                    1 => Part::Text(text, start as usize, start as usize + count),
+                    _ => Part::Stepped(text, start, step, count),
+                };
+                let copy = Assemble::new(self, vec![part], count);
+                stepwise::start(self, copy)
+            }
+            _ => {
+                self.heap.make_room(count.saturating_mul(16))?;
+                let copy =
+                    stepwise::CopyItems::new(self, vec![stepwise::Stretch { source, start, step, count }]);
+                stepwise::start(self, copy)
+            }
+        };
+        match flow? {
+            Flow::Value(done) => Ok(done),
+            flow => {
+                self.postponed = Some(flow);
+                Err(self.heap.raise_bare(Builtin::SystemError))
             }
         }
     }

@@ -384,7 +384,12 @@ impl Vm {
                         all.extend_from_slice(&stack[at + 1..at + 1 + count]);
                     }
                     let keywords = if empty { &[][..] } else { &extra.keywords[..] };
-                    constructor(self, Args { positional: &all, keywords })
+                    let mut result = constructor(self, Args { positional: &all, keywords });
+                    // The instance is made in one go, however much there is to put into it.
+                    while let Ok(Flow::Yield(state)) = result {
+                        result = state.resume(self, Value::None);
+                    }
+                    result
                 };
                 match result {
                     Ok(Flow::Value(payload)) => payload,

@@ -67,6 +67,16 @@ impl Vm {
         }
     }
 
+    /// Counts an item against the patience; past it, raises what makes the comparison begin again in steps.
+    #[inline(always)]
+    fn tire(&mut self) -> Outcome<()> {
+        self.patience -= 1;
+        if self.patience < 0 {
+            return Err(self.heap.raise_bare(Builtin::SystemError));
+        }
+        Ok(())
+    }
+
     fn too_deep<T>(&mut self) -> Outcome<T> {
         Err(self.heap.raise(Builtin::RuntimeError, "maximum recursion depth exceeded in cmp"))
     }
@@ -90,6 +100,7 @@ impl Vm {
                 }
                 let mut at = 0;
                 while let (Some(&x), Some(&y)) = (self.heap.list(x).get(at), self.heap.list(y).get(at)) {
+                    self.tire()?;
                     if !self.same_or_equal(x, y, depth + 1)? {
                         return Ok(false);
                     }
@@ -102,6 +113,7 @@ impl Vm {
                     return Ok(false);
                 }
                 for at in 0..self.heap.tuple(x).len() {
+                    self.tire()?;
                     let (x, y) = (self.heap.tuple(x)[at], self.heap.tuple(y)[at]);
                     if !self.same_or_equal(x, y, depth + 1)? {
                         return Ok(false);
@@ -124,6 +136,7 @@ impl Vm {
                         return Ok(false);
                     };
                     let other = table.value(position);
+                    self.tire()?;
                     if !self.same_or_equal(entry.value, other, depth + 1)? {
                         return Ok(false);
                     }
@@ -224,6 +237,7 @@ impl Vm {
                         let (x, y) = (self.heap.list(x).len(), self.heap.list(y).len());
                         return Ok(holds(x.cmp(&y)));
                     };
+                    self.tire()?;
                     if !self.same_or_equal(x, y, depth + 1)? {
                         return self.ordered(operator, x, y, depth + 1);
                     }
@@ -238,6 +252,7 @@ impl Vm {
                         let (x, y) = (self.heap.tuple(x).len(), self.heap.tuple(y).len());
                         return Ok(holds(x.cmp(&y)));
                     };
+                    self.tire()?;
                     if !self.same_or_equal(x, y, depth + 1)? {
                         return self.ordered(operator, x, y, depth + 1);
                     }
@@ -330,8 +345,15 @@ impl Vm {
             }
             _ => {
                 if let Some(order) = self.heap.compare_numbers(a, b) {
-                    // NaN: neither less nor equal, so greater, as 2.7 ends up.
-                    return Ok(order.unwrap_or(Ordering::Greater));
+                    // NaN: neither less nor equal nor greater: 2.7 goes by the places of the types.
+                    let place = |value: Value| match value {
+                        Value::Bool(_) => 0,
+                        Value::Float(_) => 1,
+                        Value::Int(_) => 2,
+                        _ => 3,
+                    };
+                    let by_type = place(a).cmp(&place(b)).then(Ordering::Greater);
+                    return Ok(order.unwrap_or(by_type));
                 }
                 if self.heap.keys_equal(a, b) {
                     return Ok(Ordering::Equal);
@@ -433,6 +455,20 @@ impl Vm {
         Ok(least)
     }
 
+    /// The int that a number of any kind is equal to.
+    fn whole_number(&self, number: Value) -> Option<i64> {
+        let whole = |x: f64| (x == x.trunc() && x.abs() < 9.2e18).then_some(x as i64);
+        match self.unwrap_payload(number) {
+            Value::Float(x) => whole(x.get()),
+            Value::Complex(complex) => {
+                let data = self.heap.complexes[complex];
+                whole(data.real).filter(|_| data.imag == 0.0)
+            }
+            Value::Long(long) => i64::try_from(&self.heap.longs[long].value).ok(),
+            other => other.as_int(),
+        }
+    }
+
     /// `item in container`.
     ///
     /// # Errors
@@ -443,6 +479,7 @@ impl Vm {
             Value::List(list) => {
                 let mut at = 0;
                 while let Some(&other) = self.heap.list(list).get(at) {
+                    self.tire()?;
                     if self.same_or_equal(other, item, self.depth)? {
                         return Ok(true);
                     }
@@ -452,6 +489,7 @@ impl Vm {
             }
             Value::Tuple(tuple) => {
                 for at in 0..self.heap.tuple(tuple).len() {
+                    self.tire()?;
                     let other = self.heap.tuple(tuple)[at];
                     if self.same_or_equal(other, item, self.depth)? {
                         return Ok(true);
@@ -483,6 +521,14 @@ impl Vm {
                 }
                 _ => self.heap.set_contains(set, item),
             },
+            Value::XRange(xrange) => {
+                let data = self.heap.xranges[xrange];
+                Ok(self.whole_number(item).is_some_and(|wanted| {
+                    let distance = i128::from(wanted) - i128::from(data.start);
+                    let step = i128::from(data.step);
+                    distance % step == 0 && (0..i128::from(data.length)).contains(&(distance / step))
+                }))
+            }
             Value::SafeDict(_) => {
                 let dict = self.checked_dict(container, item)?;
                 Ok(self.heap.dict_get(dict, item)?.is_some())

@@ -237,6 +237,9 @@ impl Vm {
     /// # Errors
     /// As [`Vm::iterate`] and [`Vm::next`]; MemoryError.
     pub fn collect_items(&mut self, value: Value) -> Outcome<Vec<Value>> {
+        if let Value::List(_) | Value::Tuple(_) = value {
+            return crate::types::hook::collect(self, value);
+        }
         let mut iteration = self.iterate(value)?;
         let hint = self.length_hint(&iteration);
         if let Err(raised) = self.heap.make_room(hint.saturating_mul(16)) {

@@ -7,7 +7,7 @@ use super::drive::{code_frame, Action};
 use super::native::Flow;
 use super::thread::{FrameKind, Stop, Thread};
 use super::Vm;
-use crate::compile::{Code, Reg};
+use crate::compile::{Code, Op, Reg};
 use crate::heap::{Raised, Value};
 
 /// Why the inner loop is left.
@@ -45,7 +45,23 @@ impl Vm {
     ) -> Result<Action, Stop> {
         let top = |code: &Code, base: usize| base + usize::from(code.registers);
         match exit {
-            Exit::Raise(raised) => Ok(self.raise_in(thread, running, pc, base, raised)),
+            Exit::Raise(raised) => match self.postponed.take() {
+                None => Ok(self.raise_in(thread, running, pc, base, raised)),
+                Some(flow) => {
+                    let exception = self.heap.take_raised(raised);
+                    self.heap.release(exception);
+                    let at = top(&running, base);
+                    let frame = match running.ops[pc - 1] {
+                        Op::Slice { d, .. } | Op::Item { d, .. } => {
+                            code_frame(running, pc, base, d, FrameKind::Store)
+                        }
+                        // A comparison: it is run again and finds its answer.
+                        _ => code_frame(running, pc - 1, base, 0, FrameKind::Discard),
+                    };
+                    thread.frames.push(frame);
+                    Ok(Action::Flow(flow, at))
+                }
+            },
             Exit::Call { d, t, count } => {
                 let at = base + usize::from(t);
                 thread.frames.push(code_frame(running, pc, base, d, FrameKind::Store));

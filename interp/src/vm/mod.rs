@@ -101,6 +101,8 @@ pub struct Vm {
     pub output: Box<dyn Output>,
     /// The thread that runs, or ran last.
     pub current: ThreadId,
+    /// What [`Vm::run`] has left of the fuel it was given last.
+    pub unspent: i64,
     /// Set by a native that wants [`Vm::run`] to return soon.
     pub interrupt: bool,
     /// Lines of API files for `for line in file`.
@@ -115,6 +117,12 @@ pub struct Vm {
     pub(crate) softspace: bool,
     /// Depth of calls of the running thread, for natives that recurse.
     pub(crate) depth: usize,
+    /// Items that comparisons may still look at in one go; below 0 they raise, to be begun again in steps.
+    pub(crate) patience: i64,
+    /// The answer (or exception, owned) of a comparison that was done in steps, for the instruction that waits for it.
+    pub(crate) compared: Option<Result<bool, Value>>,
+    /// Set with a raised token: what an instruction has begun and the machine is to go on with.
+    pub(crate) postponed: Option<native::Flow>,
     natives: Vec<NativeDef>,
     native_owners: Vec<Option<Class>>,
     pub(crate) builtins: Table<Value>,
@@ -148,6 +156,7 @@ impl Vm {
             host: None,
             output,
             current: ThreadId(u64::MAX),
+            unspent: 0,
             interrupt: false,
             line_hook: None,
             print_hook: None,
@@ -157,6 +166,9 @@ impl Vm {
             names,
             softspace: false,
             depth: 0,
+            patience: i64::MAX,
+            compared: None,
+            postponed: None,
             natives: Vec::new(),
             native_owners: Vec::new(),
             builtins: Table::new(),
@@ -312,6 +324,12 @@ impl Vm {
     #[inline]
     pub fn spend(&mut self, steps: usize) {
         self.fuel = self.fuel.saturating_sub(i64::try_from(steps).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the running thread has had its turn: long loops of natives pause then.
+    #[inline]
+    pub fn is_tired(&self) -> bool {
+        self.fuel < 0
     }
 
     /// TypeError with a text.

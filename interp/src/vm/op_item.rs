@@ -47,7 +47,7 @@ impl Vm {
             (Value::Unset, _) => Err(self.unbound(code, a)),
             (_, Value::Unset) => Err(self.unbound(code, b)),
             (Value::Dict(dict), _) => self.dict_item(dict, index),
-            _ => self.get_item(container, index),
+            _ => self.item_step(container, index),
         };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
@@ -222,7 +222,7 @@ impl Vm {
         let result = if container.is_unset() {
             Err(self.unbound(code, a))
         } else {
-            self.get_slice(container, regs[usize::from(b)], regs[usize::from(c)])
+            self.slice_step(container, regs[usize::from(b)], regs[usize::from(c)])
         };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);

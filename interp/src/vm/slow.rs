@@ -5,8 +5,10 @@ use std::rc::Rc;
 use super::native::Flow;
 use super::Vm;
 use crate::compile::{Capture, Code, Reg};
-use crate::heap::{Builtin, Class, Dict, FunctionData, Outcome, Raised, Value};
+use crate::heap::{Builtin, Class, Dict, FunctionData, Outcome, Raised, Str, Value};
 use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
+use crate::types::comparing;
+use crate::types::long_text::{Assemble, Part};
 
 /// A window of registers.
 pub(crate) type Registers = [Value; super::WINDOW];
@@ -40,10 +42,8 @@ impl Vm {
     /// Drops a temporary that has been read.
     #[inline(always)]
     pub(crate) fn consume(&mut self, regs: &mut Registers, locals: Reg, r: Reg) {
-        if r >= locals {
-            if regs[r as usize].is_counted() {
-                self.drop_register(regs, r);
-            }
+        if r >= locals && regs[r as usize].is_counted() {
+            self.drop_register(regs, r);
         }
     }
 
@@ -128,6 +128,14 @@ impl Vm {
             return Err(self.unbound(code, b));
         }
         if let (Value::Str(x), Value::Str(y), BinaryOperator::Add) = (left, right, operator) {
+            let (first, second) = (self.heap.bytes(x).len(), self.heap.bytes(y).len());
+            let dies = (a >= code.locals || a == d) && self.heap.count(left) == 1;
+            if crate::types::stepwise::is_large(first + second) && !dies {
+                let result = self.join_large(x, y, (first, second));
+                self.consume(regs, code.locals, a);
+                self.consume(regs, code.locals, b);
+                return self.finish_step(regs, d, result);
+            }
             if a >= code.locals || a == d {
                 // The left string dies here: it can be appended to in place.
                 regs[a as usize] = Value::Unset;
@@ -152,6 +160,14 @@ impl Vm {
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         self.finish_step(regs, d, result)
+    }
+
+    /// `left + right` of large strings of these sizes, neither of which can be appended to.
+    fn join_large(&mut self, left: Str, right: Str, sizes: (usize, usize)) -> super::native::NativeReturn {
+        self.heap.make_room(sizes.0 + sizes.1)?;
+        let parts = vec![Part::Text(left, 0, sizes.0), Part::Text(right, 0, sizes.1)];
+        let whole = Assemble::new(self, parts, sizes.0 + sizes.1);
+        crate::types::stepwise::start(self, whole)
     }
 
     /// The same with a small constant on the right.
@@ -249,10 +265,34 @@ impl Vm {
         } else if right.is_unset() {
             Err(self.unbound(code, b))
         } else {
-            self.compare(operator, left, right)
+            self.compare_patiently(operator, left, right)
         };
+        if self.postponed.is_some() {
+            // The instruction will be run again.
+            return result;
+        }
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
+        result
+    }
+
+    /// Compares for an instruction: what would take long is postponed.
+    fn compare_patiently(&mut self, operator: CompareOperator, left: Value, right: Value) -> Outcome<bool> {
+        if let Some(answer) = self.compared.take() {
+            return answer.map_err(|exception| self.heap.raise_value(exception));
+        }
+        let long = comparing::is_long_search(self, operator, left, right);
+        self.patience = if long { -1 } else { comparing::PATIENCE };
+        let result = if long {
+            Err(self.heap.raise_bare(Builtin::SystemError))
+        } else {
+            self.compare(operator, left, right)
+        };
+        let patience = std::mem::replace(&mut self.patience, i64::MAX);
+        if result.is_err() && patience < 0 {
+            let flow = comparing::for_instruction(self, operator, left, right)?;
+            self.postponed = Some(flow);
+        }
         result
     }
 
@@ -293,9 +333,14 @@ impl Vm {
         right: Value,
     ) -> Outcome<bool> {
         let left = regs[a as usize];
-        let result =
-            if left.is_unset() { Err(self.unbound(code, a)) } else { self.compare(operator, left, right) };
-        self.consume(regs, code.locals, a);
+        let result = if left.is_unset() {
+            Err(self.unbound(code, a))
+        } else {
+            self.compare_patiently(operator, left, right)
+        };
+        if self.postponed.is_none() {
+            self.consume(regs, code.locals, a);
+        }
         result
     }
 

@@ -176,6 +176,7 @@ impl Vm {
             self.fuel = slice;
             let result = self.run_thread(&mut thread);
             left -= slice - self.fuel;
+            self.unspent = left;
             std::mem::swap(&mut self.current_name, &mut thread.name);
             match result {
                 Stop::Fuel => {
@@ -205,6 +206,23 @@ impl Vm {
             }
         }
         Event::Idle
+    }
+
+    /// The calls under way in a thread that does not run now, outermost first, as `function:line`.
+    pub fn calls_of(&self, id: ThreadId) -> Vec<String> {
+        let Some(thread) = self.threads.all.get(&id) else { return Vec::new() };
+        let of_frame = |frame: &Frame| {
+            let code = frame.code.as_ref()?;
+            // The instruction the frame is at is the one before the next.
+            let at = (frame.pc as usize).saturating_sub(1).min(code.spans.len().saturating_sub(1));
+            let line = code.spans.get(at).map_or(0, |span| code.source.line_column(span.start).0);
+            Some(format!("{}:{line}", self.heap.text(code.name)))
+        };
+        let mut calls: Vec<String> = thread.frames.iter().filter_map(of_frame).collect();
+        if thread.frames.last().is_some_and(|frame| frame.code.is_none()) {
+            calls.push("(built-in)".to_owned());
+        }
+        calls
     }
 
     /// Ends a waiting or ready thread; nothing of it runs any more, `finally`

@@ -81,6 +81,7 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
         hash_seed: hash_seed(),
         mode: Mode::Run,
         ask: options.ask,
+        profile: options.profile.is_some(),
     };
     let start_block =
         start.encode().map_err(|error| Failure::input(format!("the command line is too long: {error}")))?;
@@ -115,6 +116,7 @@ fn reserved(options: &Options, vessel: &VesselDirectory) -> Vec<Reserved> {
     let mut files: Vec<(&'static str, PathBuf)> =
         vec![("policy", options.policy.clone()), ("program", PathBuf::from(&options.program))];
     files.extend(options.report.clone().map(|path| ("report", path)));
+    files.extend(options.profile.clone().map(|path| ("profile", path)));
     files.extend(options.stop.clone().map(|path| ("stop file", path)));
     files.extend(options.metrics.clone().map(|path| ("metrics", path)));
     files.extend(options.events.clone().map(|path| ("events", path)));

@@ -119,6 +119,7 @@ fn attempt(
         *place = Some(prepare::place("report", path)?);
     }
     outward.set_events(events(options)?);
+    let profile = options.profile.as_deref().map(|path| prepare::place("profile", path)).transpose()?;
     steps.done("read the command line");
     let prepared = prepare::prepare(options, clock, report)?;
     steps.done("read policy and program");
@@ -199,6 +200,11 @@ fn attempt(
         .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
     steps.done("run and supervise");
     report.describe_run(&ended, policy);
+    if let Some(place) = profile {
+        if let Err(error) = place.write(ended.told.profile.to_text().as_bytes()) {
+            eprintln!("repy-launch: profile '{}': {}", place.path().display(), describe(&error));
+        }
+    }
     report.add_timings(&steps.list);
     report.conclude(ended.finding.ending, &ended.finding.reason, clock.started.elapsed());
     if ended.finding.ending == Ending::ForbiddenCall {

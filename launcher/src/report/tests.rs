@@ -79,7 +79,7 @@ fn full(group: bool) -> Report {
         finding: Finding { ending: Ending::ForbiddenCall, reason: "r".into(), line: None },
         death: Death::Killed(Signal::SIGSYS),
         pid: 1,
-        told: Told { outcome: None, counters, refusals: 2, accepted: 1 },
+        told: Told { outcome: None, counters, refusals: 2, accepted: 1, ..Default::default() },
         totals: Totals { stdout: 1, stderr: 2, dropped: 3 },
         used: Used {
             cpu: Duration::from_millis(5),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::partner::Partner;
+use super::profile::Profile;
 use nix::errno::Errno;
 use nix::sys::socket::{recv, send, shutdown, MsgFlags, Shutdown};
 use policies::channel::control::{Counter, FromInterpreter, Outcome, ToInterpreter, MAXIMUM_FRAME};
@@ -46,6 +47,8 @@ pub struct Told {
     pub refusals: u64,
     /// Connections accepted.
     pub accepted: u64,
+    /// Where the time went, as far as that was told.
+    pub profile: Profile,
 }
 
 impl Control {
@@ -218,6 +221,10 @@ impl Control {
                 self.told.counters = counters;
                 self.told.refusals = refusals;
                 self.told.accepted = accepted;
+                Ok(())
+            }
+            FromInterpreter::Profile(lines) => {
+                self.told.profile.add(&lines);
                 Ok(())
             }
             frame => {

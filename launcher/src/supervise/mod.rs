@@ -7,6 +7,7 @@ pub mod ending;
 pub mod limits;
 pub mod outward;
 pub mod partner;
+pub mod profile;
 pub mod signals;
 
 use std::io;

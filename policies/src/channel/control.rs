@@ -98,6 +98,9 @@ pub enum FromInterpreter {
         /// The one before is not complete: more lines belong to it.
         incomplete: bool,
     },
+    /// Where time went since the last such frame: lines of `stack microseconds`, the calls of a
+    /// stack outermost first with `;` between. Only if the start block asks for it.
+    Profile(String),
 }
 
 /// From the supervisor to the interpreter.
@@ -206,6 +209,11 @@ impl FromInterpreter {
                 out.bool(*incomplete);
                 out.finish()
             }
+            FromInterpreter::Profile(lines) => {
+                let mut out = frame(6);
+                out.bytes(cut(lines, MAXIMUM_TEXT).as_bytes());
+                out.finish()
+            }
         }
     }
 
@@ -246,6 +254,7 @@ impl FromInterpreter {
             )?),
             4 => FromInterpreter::Calls(input.list("calls", seen::MOST_CALLS, seen::decode_call)?),
             5 => FromInterpreter::Ready { incomplete: input.bool("incomplete")? },
+            6 => FromInterpreter::Profile(input.text("profile", MAXIMUM_TEXT)?),
             tag => return Err(WireError::UnknownTag("control frame", tag)),
         };
         input.finish()?;

@@ -321,3 +321,30 @@ pub async fn parse(fuel: Fuel, literal: long::Literal) -> IBig {
     }
     IBig::from_parts(sign, pieces.pop().unwrap_or(UBig::ZERO))
 }
+
+/// Text of an integer in base `2^bits`, with `-` if it is negative and without a prefix.
+pub async fn radix_text(fuel: Fuel, value: IBig, bits: usize) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const STEP: usize = 4096;
+    let (sign, magnitude) = value.into_parts();
+    let count = magnitude.bit_len().div_ceil(bits).max(1);
+    let mut out = Vec::with_capacity(count + 1);
+    if sign == Sign::Negative {
+        out.push(b'-');
+    }
+    let words = magnitude.as_words();
+    let word = |at: usize| words.get(at).copied().unwrap_or(0);
+    let mask = (1 << bits) - 1;
+    for at in (0..count).rev() {
+        let (place, shift) = (at * bits / WORD, at * bits % WORD);
+        let mut digit = word(place) >> shift;
+        if shift + bits > WORD {
+            digit |= word(place + 1) << (WORD - shift);
+        }
+        out.push(DIGITS[(digit & mask) as usize]);
+        if at % STEP == 0 {
+            fuel.spend(STEP as u64 * 3).await;
+        }
+    }
+    out
+}

@@ -56,19 +56,32 @@ pub fn capitalize(text: &[u8]) -> Vec<u8> {
 
 /// `text.swapcase()`
 pub fn swapcase(text: &[u8]) -> Vec<u8> {
-    text.iter().map(|b| if b.is_ascii_alphabetic() { b ^ 0x20 } else { *b }).collect()
+    text.iter().map(|&byte| swapped(byte)).collect()
+}
+
+/// A byte with its case swapped.
+pub fn swapped(byte: u8) -> u8 {
+    if byte.is_ascii_alphabetic() {
+        byte ^ 0x20
+    } else {
+        byte
+    }
 }
 
 /// `text.title()`
 pub fn title(text: &[u8]) -> Vec<u8> {
-    let mut previous = false;
-    text.iter()
-        .map(|b| {
-            let out = if previous { b.to_ascii_lowercase() } else { b.to_ascii_uppercase() };
-            previous = b.is_ascii_alphabetic();
-            out
-        })
-        .collect()
+    let mut out = Vec::with_capacity(text.len());
+    push_title(&mut out, text, &mut false);
+    out
+}
+
+/// Appends a piece of a text in title case; `previous` says whether a letter came before it.
+pub fn push_title(out: &mut Vec<u8>, piece: &[u8], previous: &mut bool) {
+    out.extend(piece.iter().map(|byte| {
+        let changed = if *previous { byte.to_ascii_lowercase() } else { byte.to_ascii_uppercase() };
+        *previous = byte.is_ascii_alphabetic();
+        changed
+    }));
 }
 
 /// Which ends `strip`, `lstrip` and `rstrip` take from.
@@ -123,17 +136,22 @@ pub fn justify(text: &[u8], width: i64, fill: u8, align: Align, limit: usize) ->
     if width > limit {
         return Err(Fault::memory());
     }
-    let rest = width - text.len();
-    let left = match align {
-        Align::Left => 0,
-        Align::Right => rest,
-        Align::Center => rest / 2 + (rest & width & 1),
-    };
+    let left = left_fill(text.len(), width, align);
     let mut out = Vec::with_capacity(width);
     out.resize(left, fill);
     out.extend_from_slice(text);
     out.resize(width, fill);
     Ok(out)
+}
+
+/// How much of the fill comes before a text of this size.
+pub fn left_fill(size: usize, width: usize, align: Align) -> usize {
+    let rest = width - size;
+    match align {
+        Align::Left => 0,
+        Align::Right => rest,
+        Align::Center => rest / 2 + (rest & width & 1),
+    }
 }
 
 /// `text.zfill(width)`
@@ -159,16 +177,21 @@ pub fn expand_tabs(text: &[u8], size: i64, limit: usize) -> Outcome<Vec<u8>> {
         return Err(Fault::memory());
     }
     let mut out = Vec::with_capacity(total);
-    column = 0;
-    for &byte in text {
-        let step = tab_step(byte, &mut column, width);
+    push_expanded(&mut out, text, size, &mut 0);
+    Ok(out)
+}
+
+/// Appends a piece of a text with its tabs expanded; `column` is where it begins.
+pub fn push_expanded(out: &mut Vec<u8>, piece: &[u8], size: i64, column: &mut usize) {
+    let width = usize::try_from(size).unwrap_or(0);
+    for &byte in piece {
+        let step = tab_step(byte, column, width);
         if byte == b'\t' {
             out.resize(out.len() + step, b' ');
         } else {
             out.push(byte);
         }
     }
-    Ok(out)
 }
 
 /// Characters that `byte` expands to; keeps the column.

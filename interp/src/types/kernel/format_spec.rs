@@ -207,7 +207,7 @@ pub fn format_integer(
     value: &IBig,
     spec: &Spec,
     type_name: &str,
-    decimal: Option<&[u8]>,
+    digits: Option<&[u8]>,
     limit: usize,
 ) -> Outcome<Vec<u8>> {
     let kind = spec.kind.unwrap_or(b'd');
@@ -229,12 +229,13 @@ pub fn format_integer(
         return lay_out(&parts, spec, b'<', limit);
     }
     let (sign, magnitude) = value.clone().into_parts();
+    let radix = |radix| digits.map_or_else(|| long::radix_text(&magnitude, radix), <[u8]>::to_vec);
     let (digits, prefix): (Vec<u8>, &[u8]) = match kind {
-        b'b' => (long::radix_text(&magnitude, 2), b"0b"),
-        b'o' => (long::radix_text(&magnitude, 8), b"0o"),
-        b'x' => (long::radix_text(&magnitude, 16), b"0x"),
-        b'X' => (long::radix_text(&magnitude, 16).to_ascii_uppercase(), b"0X"),
-        _ => (decimal.map_or_else(|| magnitude.to_string().into_bytes(), <[u8]>::to_vec), b""),
+        b'b' => (radix(2), b"0b"),
+        b'o' => (radix(8), b"0o"),
+        b'x' => (radix(16), b"0x"),
+        b'X' => (radix(16).to_ascii_uppercase(), b"0X"),
+        _ => (digits.map_or_else(|| magnitude.to_string().into_bytes(), <[u8]>::to_vec), b""),
     };
     let parts = Parts {
         sign: sign_of(sign == Sign::Negative, spec),

@@ -151,19 +151,19 @@ pub fn integer_text(
     alternate: bool,
     precision: i64,
     value: &IBig,
-    decimal: Option<&[u8]>,
+    digits: Option<&[u8]>,
 ) -> Vec<u8> {
     let negative = value.sign() == Sign::Negative;
     let magnitude = || value.clone().into_parts().1;
-    let mut digits = match conversion {
-        b'o' => long::radix_text(&magnitude(), 8),
-        b'x' => long::radix_text(&magnitude(), 16),
-        b'X' => long::radix_text(&magnitude(), 16).to_ascii_uppercase(),
-        _ => match decimal {
-            Some(text) => text.strip_prefix(b"-").unwrap_or(text).to_vec(),
-            None => magnitude().to_string().into_bytes(),
-        },
+    let mut digits = match (digits, conversion) {
+        (Some(text), _) => text.strip_prefix(b"-").unwrap_or(text).to_vec(),
+        (None, b'o') => long::radix_text(&magnitude(), 8),
+        (None, b'x' | b'X') => long::radix_text(&magnitude(), 16),
+        (None, _) => magnitude().to_string().into_bytes(),
     };
+    if conversion == b'X' {
+        digits.make_ascii_uppercase();
+    }
     let mut prefix: &[u8] = b"";
     if alternate {
         match conversion {

@@ -92,19 +92,27 @@ pub fn rsplit(text: &[u8], separator: &[u8], most: usize) -> Outcome<Vec<Piece>>
 /// `text.splitlines(keep)`: ends are `\n`, `\r` and `\r\n`.
 pub fn split_lines(text: &[u8], keep: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    let mut start = 0;
-    while start < text.len() {
-        let end =
-            text[start..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(text.len(), |at| start + at);
-        let next = match text.get(end..) {
-            Some([b'\r', b'\n', ..]) => end + 2,
-            Some([_, ..]) => end + 1,
-            _ => end,
-        };
+    let mut at = 0;
+    while let Some((start, end, next)) = next_line(text, at) {
         pieces.push((start, if keep { next } else { end }));
-        start = next;
+        at = next;
     }
     pieces
+}
+
+/// The line that begins at a position: its start, its end, and where the next one begins.
+pub fn next_line(text: &[u8], start: usize) -> Option<(usize, usize, usize)> {
+    if start >= text.len() {
+        return None;
+    }
+    let end =
+        text[start..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(text.len(), |at| start + at);
+    let next = match text.get(end..) {
+        Some([b'\r', b'\n', ..]) => end + 2,
+        Some([_, ..]) => end + 1,
+        _ => end,
+    };
+    Some((start, end, next))
 }
 
 /// `text.replace(old, new, most)`; `None` when nothing changes. The result is at most `limit` bytes.

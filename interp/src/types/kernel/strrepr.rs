@@ -14,9 +14,24 @@ pub fn repr(text: &[u8]) -> Vec<u8> {
 
 /// Appends `repr(text)` to `out`.
 pub fn push_repr(out: &mut Vec<u8>, text: &[u8]) {
-    let quote = if text.contains(&b'\'') && !text.contains(&b'"') { b'"' } else { b'\'' };
+    let quote = quote(text);
     out.push(quote);
-    for &byte in text {
+    push_escaped(out, text, quote);
+    out.push(quote);
+}
+
+/// The quote around `repr(text)`.
+pub fn quote(text: &[u8]) -> u8 {
+    if text.contains(&b'\'') && !text.contains(&b'"') {
+        b'"'
+    } else {
+        b'\''
+    }
+}
+
+/// Appends a piece of what stands between the quotes.
+pub fn push_escaped(out: &mut Vec<u8>, piece: &[u8], quote: u8) {
+    for &byte in piece {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\t' => out.extend_from_slice(b"\\t"),
@@ -30,5 +45,4 @@ pub fn push_repr(out: &mut Vec<u8>, text: &[u8]) {
             }
         }
     }
-    out.push(quote);
 }

@@ -38,6 +38,9 @@ pub(super) struct RunLine {
     /// Keep limits, use, denials and outcome in FILE as OpenMetrics text, for a collector of text files
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+    /// Write where the program's time went to FILE, as folded stacks for a flame graph
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Give up a layer of the sandbox by name (may be repeated)
     #[arg(long, value_name = "LAYER", action = ArgAction::Append, value_parser = PossibleValuesParser::new(Layer::ALL.map(Layer::name)))]
     without: Vec<String>,
@@ -124,6 +127,8 @@ pub struct Options {
     pub journald: Option<PathBuf>,
     /// `--metrics`.
     pub metrics: Option<PathBuf>,
+    /// `--profile`.
+    pub profile: Option<PathBuf>,
     /// `--without`.
     pub without: Layers,
     /// `--wall`.
@@ -177,6 +182,7 @@ impl Options {
             events: line.events,
             journald: line.journald,
             metrics: line.metrics,
+            profile: line.profile,
             without: layers(&line.without),
             wall: line.wall,
             logfile: line.logfile,
