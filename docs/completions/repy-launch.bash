@@ -56,7 +56,7 @@ _repy__launch() {
 
     case "${cmd}" in
         repy__launch)
-            opts="-q -v -h -V --policy --vessel --interp --report --events --journald --metrics --without --wall --logfile --stop --status --cwd --ip --iface --nootherips --max-accepted --simple --execinfo --servicelog --norestrictions --ask --name --timings --plan --quiet --verbose --help --version check explain learn repl doctor ps stop audit top completions manual"
+            opts="-q -v -h -V --policy --vessel --interp --report --events --journald --metrics --profile --without --wall --logfile --stop --status --cwd --ip --iface --nootherips --max-accepted --simple --execinfo --servicelog --norestrictions --ask --name --timings --plan --quiet --verbose --help --version check explain learn repl doctor ps stop audit top completions manual"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -87,6 +87,10 @@ _repy__launch() {
                     return 0
                     ;;
                 --metrics)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

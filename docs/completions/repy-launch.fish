@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_repy_launch_global_optspecs
-    string join \n policy= vessel= interp= report= events= journald= metrics= without= wall= logfile= stop= status= cwd= ip= iface= nootherips max-accepted= simple execinfo servicelog norestrictions ask name= timings plan q/quiet v/verbose h/help V/version
+    string join \n policy= vessel= interp= report= events= journald= metrics= profile= without= wall= logfile= stop= status= cwd= ip= iface= nootherips max-accepted= simple execinfo servicelog norestrictions ask name= timings plan q/quiet v/verbose h/help V/version
 end
 
 function __fish_repy_launch_needs_command
@@ -31,6 +31,7 @@ complete -c repy-launch -n "__fish_repy_launch_needs_command" -l report -d 'Writ
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l events -d 'Append what happens to FILE, one line of JSON for each event' -r -F
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l journald -d 'Send the same events to the system journal (or to another SOCKET that speaks its protocol)' -r -F
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l metrics -d 'Keep limits, use, denials and outcome in FILE as OpenMetrics text, for a collector of text files' -r -F
+complete -c repy-launch -n "__fish_repy_launch_needs_command" -l profile -d 'Write where the program\'s time went to FILE, as folded stacks for a flame graph' -r -F
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l without -d 'Give up a layer of the sandbox by name (may be repeated)' -r -f -a "cgroup\t''
 userns\t''
 mountns\t''
