@@ -143,10 +143,12 @@ impl Vm {
 
     /// The name of a thread: that of the running one, or of one that waits.
     pub fn thread_name(&self, id: ThreadId) -> &str {
-        if id == self.current {
-            return &self.current_name;
+        // The one that ran last is current still, but waits among the others again.
+        match self.threads.all.get(&id) {
+            Some(thread) => &thread.name,
+            None if id == self.current => &self.current_name,
+            None => "",
         }
-        self.threads.all.get(&id).map_or("", |thread| &thread.name)
     }
 
     /// Number of threads that are ready to run.
