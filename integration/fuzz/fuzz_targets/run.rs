@@ -33,7 +33,12 @@ fuzz_target!(|text: &[u8]| {
     for _ in 0..SLICES {
         match vm.run(20_000) {
             Event::Ended(_, Ok(value)) => vm.heap.release(value),
-            Event::Ended(_, Err(uncaught)) => drop(vm.traceback(&uncaught)),
+            Event::Ended(_, Err(uncaught)) => {
+                let shown = vm.exception_text(uncaught.exception);
+                drop(vm.traceback(&uncaught, &shown));
+                vm.heap.release(uncaught.exception);
+                vm.heap.release(uncaught.trace);
+            }
             Event::Fuel => {}
             Event::Idle => break,
         }

@@ -11,7 +11,7 @@
 //! loop {
 //!     match vm.run(1_000_000) {
 //!         Event::Ended(thread, Ok(value)) => …         // release the value
-//!         Event::Ended(thread, Err(uncaught)) => …     // vm.traceback(&uncaught)
+//!         Event::Ended(thread, Err(uncaught)) => …     // vm.traceback(&uncaught, &text)
 //!         Event::Fuel => …                             // timers, stop requests, limits
 //!         Event::Idle => …                             // wait for events, then vm.wake(…)
 //!     }
