@@ -25,11 +25,15 @@ const STEP: usize = 2_000;
 /// Counting takes at most one part in this many of the time.
 const SPACING: u32 = 200;
 
-/// From the start to the first count and the first watch. Most programs that
-/// are shorter than this change little, and taking a watch down costs the kernel
-/// 15 to 25 ms (it waits until no processor can still be using it): five times
-/// as much as the whole run of a short program.
+/// From the start to the first count: most programs that are shorter than this
+/// change little.
 const WARM_UP: Duration = Duration::from_millis(20);
+
+/// From the start to the first watch; before it the directory is counted again
+/// and again. Taking a watch down costs the kernel 15 to 25 ms (it waits until no
+/// processor can still be using it): several times as much as the whole run of a
+/// short program, which therefore has none.
+const UNWATCHED: Duration = Duration::from_millis(250);
 
 /// The least and the most time between two counts.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -154,6 +158,8 @@ pub struct DiskWatch {
     spent: Duration,
     changed: bool,
     next: Instant,
+    /// When the watch begins.
+    watched_from: Instant,
     used: u64,
     peak: u64,
     limit: u64,
@@ -183,6 +189,7 @@ impl DiskWatch {
             walk: None,
             spent: Duration::ZERO,
             next: now + WARM_UP,
+            watched_from: now + UNWATCHED,
             used,
             peak: used,
             limit,
@@ -219,7 +226,7 @@ impl DiskWatch {
         }
         let started = cost_so_far();
         if self.walk.is_none() {
-            self.take_events();
+            self.take_events(now);
             if !self.changed {
                 return Ok(None);
             }
@@ -272,8 +279,8 @@ impl DiskWatch {
 
     /// Reads what the watch noticed. The events tell nothing that a count does
     /// not; an overflowing queue counts as a change too.
-    fn take_events(&mut self) {
-        if matches!(self.watch, Watching::NotYet) {
+    fn take_events(&mut self, now: Instant) {
+        if matches!(self.watch, Watching::NotYet) && now >= self.watched_from {
             // Before the first count: what changes during it is noticed.
             self.watch = Watching::begin(&self.directory);
         }

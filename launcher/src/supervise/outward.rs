@@ -14,7 +14,7 @@ use crate::verdict::Ending;
 
 /// The record is written when the run is this old: writing it would only make the
 /// start of short runs longer, which nobody could look at anyway.
-const AGE: Duration = Duration::from_millis(5);
+const AGE: Duration = Duration::from_millis(20);
 
 /// How often the metrics are written. Collectors look every 15 seconds or so.
 const METRICS: Duration = Duration::from_secs(5);
