@@ -144,9 +144,12 @@ fn hint(part: Part, Errno(errno): Errno) -> Option<String> {
         (Part::DetachVessel, libc::EINVAL) => {
             "other filesystems are mounted below the vessel; choose a directory without mounts in it"
         }
-        (Part::MapUid | Part::MapGid | Part::DenySetgroups | Part::PrivateMounts | Part::DetachVessel, libc::EPERM | libc::EACCES) => {
+        (
+            Part::MapUid | Part::MapGid | Part::DenySetgroups | Part::HostName | Part::PrivateMounts | Part::DetachVessel,
+            libc::EPERM | libc::EACCES,
+        ) => {
             "user namespaces can be made here but give no privilege: AppArmor restricts them \
-             (kernel.apparmor_restrict_unprivileged_userns)"
+             (kernel.apparmor_restrict_unprivileged_userns), or a container's own system call filter does"
         }
         (Part::PivotRoot, libc::EINVAL) => {
             "the root directory of this system is the initial ramfs, which the kernel lets nobody replace; start \

@@ -49,7 +49,8 @@ const TABLE: [Row; 8] = [
         holds: "ids, processes, IPC and host name of its own, so that no other process can be seen or signalled",
         remedy: "allow user namespaces: sysctl user.max_user_namespaces=10000, kernel.unprivileged_userns_clone=1, \
                  and on Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile with \
-                 'userns,' for repy-launch",
+                 'userns,' for repy-launch; in a container's options, as root --cap-add SYS_ADMIN, as an ordinary user \
+                 --security-opt seccomp=unconfined",
     },
     Row {
         layer: Layer::Mountns,

@@ -156,10 +156,14 @@ fn require(layer: Layer, host: &Host, enforced: Layers) -> Result<(), Refusal> {
             ),
         )),
         Layer::Mdwe => Ok(()),
-        Layer::Idmap if !root => Err(Refusal::missing(
-            layer,
-            "uid 0 without CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID can neither map ids nor change its own",
-        )),
+        Layer::Idmap if !root => Err(Refusal {
+            layer: Some(layer),
+            reason: "uid 0 without CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID can neither map ids nor change its own"
+                .to_owned(),
+            remedy: "start repy-launch with these capabilities (in a container's options: --cap-add SYS_ADMIN), or as \
+                     an ordinary user"
+                .to_owned(),
+        }),
         Layer::Idmap => Ok(()),
     }
 }
