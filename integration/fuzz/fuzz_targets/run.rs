@@ -16,8 +16,12 @@ const SLICES: usize = 10;
 fuzz_target!(|text: &[u8]| {
     let Ok(module) = interp::check::read(text, "fuzz.repy", &Limits::default()) else { return };
     let mut vm = Vm::new(1, 20_000_000, Box::new(Nowhere));
+    // What a program prints and writes must not fill the fuzzer's own memory.
+    let mut host = FakeHost::new();
+    host.kept = Some(1 << 20);
+    host.disk_room = Some(16 << 20);
     let setup = Setup {
-        host: Box::new(FakeHost::new()),
+        host: Box::new(host),
         meters: Meters::new(&Amounts::wide(), 0, 0),
         policy: None,
         ports: None,

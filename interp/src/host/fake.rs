@@ -32,6 +32,9 @@ pub struct FakeHost {
     pub output: Vec<u8>,
     /// See `output`.
     pub error: Vec<u8>,
+    /// The most that is kept of each stream; the rest is gone as in a pipe that somebody
+    /// reads. None: all of it.
+    pub kept: Option<usize>,
     /// Bytes the vessel's disk still has room for; writes past it fail.
     pub disk_room: Option<u64>,
     /// Sockets by number; closed ones are gone.
@@ -85,10 +88,12 @@ impl Host for FakeHost {
     }
 
     fn write_stream(&mut self, stream: Stream, bytes: &[u8]) {
-        match stream {
-            Stream::Output => self.output.extend_from_slice(bytes),
-            Stream::Error => self.error.extend_from_slice(bytes),
-        }
+        let kept = match stream {
+            Stream::Output => &mut self.output,
+            Stream::Error => &mut self.error,
+        };
+        let room = self.kept.map_or(bytes.len(), |most| most.saturating_sub(kept.len()));
+        kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
     fn random(&mut self, buffer: &mut [u8]) -> HostResult<()> {

@@ -218,8 +218,7 @@ fn attempt(
 
 /// Looks for a place for the control group, unless the layer is waived. An
 /// ordinary user whose login session is not delegated is moved into a scope of
-/// its own, if its systemd can be asked: this function then starts the launcher
-/// again and does not return.
+/// its own, if its systemd can be asked.
 pub(super) fn find_site(waived: Layers, only_look: bool) -> Result<(Option<Site>, Support), Failure> {
     if waived.contains(Layer::Cgroup) {
         return Ok((None, Support::no("waived")));
@@ -229,10 +228,14 @@ pub(super) fn find_site(waived: Layers, only_look: bool) -> Result<(Option<Site>
     match found {
         Ok(site) => Ok((Some(site), support)),
         Err(missing) if missing.scope_possible && !only_look => {
-            let error = cgroup::enter_scope();
-            let reason =
-                format!("{}; asking systemd for a scope failed: {}", missing.reason, describe(&error));
-            Ok((None, Support::No { reason, remedy: Some(missing.remedy) }))
+            if let Err(error) = cgroup::enter_scope() {
+                let reason =
+                    format!("{}; asking systemd for a scope failed: {}", missing.reason, describe(&error));
+                return Ok((None, Support::No { reason, remedy: Some(missing.remedy) }));
+            }
+            let found = Site::find();
+            let support = Support::of_group(&found);
+            Ok((found.ok(), support))
         }
         Err(_) => Ok((None, support)),
     }

@@ -128,9 +128,12 @@ fn born_in_the_group() -> Verdict {
     PASSED
 }
 
-/// A run that sleeps, and its leaf.
-fn sleeping(user: u32, group: &Delegated, policy: &str) -> Result<(Run, std::process::Child), String> {
-    let run = Run::instead(user, Some(group.path()), policy, "probe").argument("sleep");
+fn sleeper(user: u32, group: &Delegated, policy: &str) -> Run {
+    Run::instead(user, Some(group.path()), policy, "probe").argument("sleep")
+}
+
+/// Starts a run that lasts in `group`, and waits until its limits are set.
+pub fn sleeping(run: Run, group: &Delegated) -> Result<(Run, std::process::Child), String> {
     let child = run.start()?;
     let started = until(30, || {
         let leaf = group.runs().first().cloned();
@@ -155,7 +158,7 @@ fn limit_files() -> Verdict {
             let group = Delegated::new("files", user)?;
             let text =
                 if network { TUTORIAL.to_owned() } else { policy(&[("memory", "20000000"), ("cpu", ".10")]) };
-            let (run, mut child) = sleeping(user, &group, &text)?;
+            let (run, mut child) = sleeping(sleeper(user, &group, &text), &group)?;
             let outer = group.runs().first().cloned().unwrap_or_default();
             let leaf = if network { outer.join("program") } else { outer.clone() };
             let limit: u64 = read(leaf.join("memory.max")).parse().unwrap_or(0);
@@ -273,7 +276,7 @@ fn one_process() -> Verdict {
     let waived = ["seccomp", "landlock", "mdwe"];
     for user in USERS {
         let group = Delegated::new("pids", user)?;
-        let (_run, mut child) = sleeping(user, &group, &policy(&[]))?;
+        let (_run, mut child) = sleeping(sleeper(user, &group, &policy(&[])), &group)?;
         let leaf = group.runs().first().cloned().unwrap_or_default();
         let fork = |place: &Path| {
             let mut command = std::process::Command::new("/proc/self/exe");
@@ -303,7 +306,7 @@ fn loosened_limit() -> Verdict {
     for user in USERS {
         let group = Delegated::new("loose", user)?;
         let text = policy(&[("memory", "20000000"), ("cpu", ".10")]);
-        let (run, mut child) = sleeping(user, &group, &text)?;
+        let (run, mut child) = sleeping(sleeper(user, &group, &text), &group)?;
         let leaf = group.runs().first().cloned().unwrap_or_default();
         let before = read(leaf.join("memory.max"));
         write(&leaf.join("memory.max"), "max")?;

@@ -8,6 +8,7 @@
 //! `guest run NAME` runs one. `guest enter GROUP UID COMMAND…` becomes COMMAND in a
 //! control group (`-` for none) as a user.
 
+mod audit;
 mod bed;
 mod breach;
 mod files;
@@ -48,7 +49,8 @@ macro_rules! ensure {
 /// A test by name.
 type Test = (&'static str, fn() -> Verdict);
 
-const TESTS: &[&[Test]] = &[groups::TESTS, files::TESTS, layers::TESTS, life::TESTS, breach::TESTS];
+const TESTS: &[&[Test]] =
+    &[groups::TESTS, files::TESTS, layers::TESTS, life::TESTS, audit::TESTS, breach::TESTS];
 
 /// How long one test may take: the machine may be emulated, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(600);
