@@ -56,7 +56,7 @@ _repy__launch() {
 
     case "${cmd}" in
         repy__launch)
-            opts="-q -v -h -V --policy --vessel --interp --report --events --journald --metrics --profile --without --wall --logfile --stop --status --cwd --ip --iface --nootherips --max-accepted --simple --execinfo --servicelog --norestrictions --ask --name --timings --plan --quiet --verbose --help --version check explain learn repl doctor ps stop audit top completions manual"
+            opts="-q -v -h -V --policy --vessel --scratch --interp --report --events --journald --metrics --profile --without --wall --logfile --stop --status --cwd --ip --iface --nootherips --max-accepted --simple --execinfo --servicelog --norestrictions --ask --name --timings --plan --quiet --verbose --help --version check explain learn repl doctor ps stop audit top completions manual"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,7 +202,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__explain)
-            opts="-h --vessel --without --json --help"
+            opts="-h --vessel --scratch --without --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_repy_launch_global_optspecs
-    string join \n policy= vessel= interp= report= events= journald= metrics= profile= without= wall= logfile= stop= status= cwd= ip= iface= nootherips max-accepted= simple execinfo servicelog norestrictions ask name= timings plan q/quiet v/verbose h/help V/version
+    string join \n policy= vessel= scratch interp= report= events= journald= metrics= profile= without= wall= logfile= stop= status= cwd= ip= iface= nootherips max-accepted= simple execinfo servicelog norestrictions ask name= timings plan q/quiet v/verbose h/help V/version
 end
 
 function __fish_repy_launch_needs_command
@@ -49,6 +49,7 @@ complete -c repy-launch -n "__fish_repy_launch_needs_command" -l ip -d 'An addre
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l iface -d 'An interface whose addresses the program may bind (may be repeated)' -r
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l max-accepted -d 'Accepted connections open at once before listeners pause' -r
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l name -d 'A name for the run, for its report and for ps, stop, audit and top' -r
+complete -c repy-launch -n "__fish_repy_launch_needs_command" -l scratch -d 'Run in a copy of the directory in memory, which is full exactly at diskused; nothing of it remains'
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l nootherips -d 'Forbid every address not named with --ip or --iface'
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l simple -d 'Run the text once as a plain script, without events'
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -l execinfo -d 'Print a header before running'
@@ -84,6 +85,7 @@ landlock\t''
 seccomp\t''
 mdwe\t''
 idmap\t''"
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l scratch -d 'As a run with --scratch'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l json -d 'As JSON'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -s o -l output -d 'Write the restrictions to FILE; the program\'s output is not touched then' -r -F

@@ -80,7 +80,7 @@ impl Finished {
 }
 
 /// A run of `repy-launch` being put together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Launch {
     user: User,
     policy: PathBuf,

@@ -40,6 +40,20 @@ fn root_with(what: &str) -> bool {
     integration::is_root()
 }
 
+/// The bounds of a vessel in memory are the kernel's, and are looked at.
+#[test]
+fn a_scratch_vessel_is_as_planned_and_says_so() {
+    for user in users() {
+        let setting = Setting::new("audit-scratch", user);
+        let run = live(&setting, "scratch", &["--scratch"]);
+        let (_, lines) = audit(&run, user);
+        assert_eq!(differing(&lines), [""; 0]);
+        let bounds = lines.iter().find(|line| line["step"] == "scratch vessel").expect("its line");
+        assert_eq!((&bounds["state"], &bounds["by"]), (&"OK".into(), &"kernel".into()));
+        assert_eq!(bounds["found"], "tmpfs size=48828k nr_inodes=12208", "{bounds}");
+    }
+}
+
 #[test]
 fn a_run_is_as_planned_and_says_so() {
     for user in users() {

@@ -50,6 +50,7 @@ fn main() {
         interpreter: interpreter.into(),
         arguments: words.collect(),
         waived: waived.into_iter().collect(),
+        scratch: false,
         max_accepted: 1024,
         start_block: b"start block".to_vec(),
     };

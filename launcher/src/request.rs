@@ -36,6 +36,8 @@ pub struct Request {
     pub reserved: Vec<Reserved>,
     /// Layers the operator gave up by name.
     pub waived: Layers,
+    /// Whether a filesystem in memory takes the vessel's place (`--scratch`).
+    pub scratch: bool,
     /// How many accepted connections may be open at once (`--max-accepted`).
     /// Counts only where the policy allows `waitforconn`.
     pub max_accepted: u32,

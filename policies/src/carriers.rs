@@ -96,7 +96,7 @@ pub const CONTROLS: [ControlFacts; 24] = {
         control(AddressSpace, "rlimit-as", Kernel, "RLIMIT_AS", "fails allocations far past the limit; a backstop"),
         control(FileSize, "rlimit-fsize", Kernel, "RLIMIT_FSIZE", "no single file grows past the limit"),
         control(OpenFiles, "rlimit-nofile", Kernel, "RLIMIT_NOFILE", "no more descriptors than all item limits together need"),
-        control(Scratch, "scratch", Kernel, "tmpfs size= and nr_inodes=", "the directory itself is full at the limit (with --scratch only)"),
+        control(Scratch, "scratch", Kernel, "tmpfs size= and nr_inodes=", "exact: the vessel itself is full at the limit, whoever writes"),
         control(VesselRights, "landlock-files", Kernel, "Landlock rights on the vessel directory", "no file outside, and inside only what some rule can allow"),
         control(VesselCalls, "seccomp-files", Kernel, "seccomp filter", "the system calls for it are there only if some rule can allow them"),
         control(SocketCalls, "seccomp-sockets", Kernel, "seccomp filter", "no system call makes, binds or connects a socket"),

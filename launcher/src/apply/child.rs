@@ -5,9 +5,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::prepare::Inside;
+use super::scratch;
 use super::trial::{self, Trial, Trials};
 use crate::plan::control::Action;
 use crate::plan::identity::{Identity, Ids, Mapper};
+use crate::plan::scratch::Maker;
 use crate::plan::Plan;
 use crate::sys::{descriptor, mount, process, Errno, Sys};
 
@@ -61,6 +63,10 @@ parts! {
     ChangeIds: "changing to the ids of the sandbox",
     HostName: "naming the host inside",
     PrivateMounts: "making all mounts private",
+    MakeScratch: "making the filesystem in memory",
+    FillScratch: "copying the vessel's files into memory",
+    ScratchRules: "making the Landlock ruleset of the scratch vessel",
+    HandOverScratch: "handing over the scratch vessel",
     DetachVessel: "detaching the mount of the vessel",
     VesselAttributes: "making the vessel nosuid, nodev, noexec and nosymfollow",
     AttachVessel: "mounting the vessel",
@@ -161,6 +167,12 @@ impl State {
             // Done by the time the child runs.
             Action::Namespaces(_) | Action::Idmap { .. } => Ok(()),
             Action::Identity(identity) => self.take_ids(*identity, inside),
+            Action::Scratch(scratch) if scratch.by == Maker::Sandbox => {
+                self.tree = Some(scratch::in_sandbox(scratch, plan, inside)?);
+                Ok(())
+            }
+            // Made by the launcher.
+            Action::Scratch(_) => Ok(()),
             Action::Root { .. } => self.change_root(inside),
             Action::Capabilities => {
                 if drop_capabilities(plan)? {

@@ -151,6 +151,9 @@ fn hint(part: Part, Errno(errno): Errno) -> Option<String> {
             "user namespaces can be made here but give no privilege: AppArmor restricts them \
              (kernel.apparmor_restrict_unprivileged_userns), or a container's own system call filter does"
         }
+        (Part::FillScratch, libc::ENOSPC) => {
+            "the vessel's files take more than the policy's diskused, which is where the scratch vessel is full"
+        }
         (Part::PivotRoot, libc::EINVAL) => {
             "the root directory of this system is the initial ramfs, which the kernel lets nobody replace; start \
              repy-launch from a root filesystem (switch_root)"

@@ -64,7 +64,7 @@ fn user_namespace(pid: i32) -> Sys<OwnedFd> {
 }
 
 /// Sends one byte, and a descriptor with it if there is one.
-fn send(release: BorrowedFd<'_>, tree: Option<&OwnedFd>) -> Sys<()> {
+pub(super) fn send(release: BorrowedFd<'_>, tree: Option<&OwnedFd>) -> Sys<()> {
     let numbers: Vec<RawFd> = tree.map(|tree| tree.as_raw_fd()).into_iter().collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let messages: &[ControlMessage<'_>] = if numbers.is_empty() { &[] } else { &rights };

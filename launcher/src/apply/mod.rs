@@ -6,6 +6,7 @@ mod child;
 mod error;
 mod ids;
 mod prepare;
+pub mod scratch;
 pub mod trial;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,6 +53,8 @@ pub struct Launched {
     /// The broker's end of the network channel, present if the policy grants
     /// any network (SEQPACKET, blocking).
     pub broker_end: Option<OwnedFd>,
+    /// The filesystem in memory that took the vessel's place, with `--scratch`.
+    pub scratch: Option<OwnedFd>,
     /// The uid the sandbox has on the host.
     pub host_uid: u32,
     /// Device and inode of the interpreter's file.
@@ -90,7 +93,7 @@ pub fn launch(
     measure: bool,
 ) -> Result<Launched, LaunchError> {
     let began = monotonic();
-    let (mut inside, outside) = prepare::prepare(plan, request, vessel, cgroup, measure)?;
+    let (mut inside, mut outside) = prepare::prepare(plan, request, vessel, cgroup, measure)?;
     let prepared = monotonic();
     let (pidfd, pid) = start_child(plan, request, &mut inside)?;
     let cloned = monotonic();
@@ -98,7 +101,8 @@ pub fn launch(
     let filter = inside.filter.take();
     let finished = finish(plan, request, inside, &outside, pid);
     let executed = monotonic();
-    let (marks, trials) = match finished {
+    let finished = finished.and_then(|finished| Ok((finished, outside.scratch.take()?)));
+    let ((marks, trials), scratch) = match finished {
         Ok(finished) => finished,
         Err(error) => {
             process::kill_and_reap(pidfd.as_fd());
@@ -118,6 +122,7 @@ pub fn launch(
         interpreter: interpreter_identity,
         trials,
         filter,
+        scratch,
         host_uid: plan.identity().map_or(0, |identity| identity.on_host().uid),
         timings,
     })

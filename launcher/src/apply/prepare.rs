@@ -13,6 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, SealFlag};
 use nix::sys::memfd::MFdFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType};
 
+use super::scratch::{self, Scratch};
 use super::{ids, CgroupEntry, LaunchError};
 use crate::facts::Vessel;
 use crate::filter;
@@ -20,6 +21,7 @@ use crate::plan::control::{Action, MapSource};
 use crate::plan::identity::{Identity, Mapper};
 use crate::plan::landlock::LandlockPlan;
 use crate::plan::layer::Layer;
+use crate::plan::scratch::{Maker, ScratchPlan};
 use crate::plan::seccomp::FilterPlan;
 use crate::plan::Plan;
 use crate::request::Request;
@@ -40,6 +42,8 @@ pub(super) struct Inside {
     /// The vessel as a detached id-mapped mount, where the launcher could make
     /// it before the child existed.
     pub tree: Option<OwnedFd>,
+    /// Where the child hands over the scratch vessel that it makes.
+    pub hand_over: Option<OwnedFd>,
     /// The launcher itself.
     pub launcher: OwnedFd,
     /// The host's root directory, which Landlock closes: tried by the child, gone
@@ -73,6 +77,8 @@ pub(super) struct Outside {
     pub release: Option<OwnedFd>,
     /// Device and inode of the interpreter's file.
     pub interpreter_identity: (u64, u64),
+    /// The scratch vessel.
+    pub scratch: Scratch,
 }
 
 impl Inside {
@@ -146,6 +152,7 @@ pub(super) fn prepare(
     let mut tree = None;
     let mut ruleset = None;
     let mut reserved = Vec::new();
+    let (mut scratch, mut hand_over) = (Scratch::None, None);
     let mut exec_from = 0;
     for control in &plan.controls {
         match &control.action {
@@ -155,6 +162,18 @@ pub(super) fn prepare(
             }
             Action::Idmap { owner, run, by: MapSource::Helper } => {
                 tree = Some(ids::tree_by_helper(request, &vessel, *owner, *run)?);
+            }
+            Action::Scratch(ScratchPlan { by: Maker::Sandbox, .. }) => {
+                let (ours, theirs) =
+                    channel().map_err(failed("making the channel for the scratch vessel"))?;
+                (scratch, hand_over) = (Scratch::Awaited(ours), Some(theirs));
+            }
+            Action::Scratch(plan) => {
+                let made = scratch::by_launcher(plan, request, &vessel)?;
+                let kept = made
+                    .try_clone()
+                    .map_err(|error| LaunchError::new("keeping the scratch vessel", Errno::from(error)))?;
+                (scratch, tree) = (Scratch::Made(kept), Some(made));
             }
             Action::Root { reserved: names } => {
                 reserved = names.iter().map(c_string).collect::<Result<_, _>>()?;
@@ -168,7 +187,12 @@ pub(super) fn prepare(
                 }
             }
             Action::Landlock(landlock) => {
-                ruleset = Some(build_ruleset(landlock, &interpreter, &vessel)?);
+                ruleset = match &scratch {
+                    Scratch::None => Some(build_ruleset(landlock, &interpreter, &vessel)?),
+                    Scratch::Made(made) => Some(build_ruleset(landlock, &interpreter, made)?),
+                    // The child makes it, as it makes the filesystem.
+                    Scratch::Awaited(_) => None,
+                };
             }
             _ => {}
         }
@@ -191,6 +215,7 @@ pub(super) fn prepare(
         arguments: arguments(request)?,
         vessel,
         tree,
+        hand_over,
         launcher,
         host_root,
         places,
@@ -203,8 +228,16 @@ pub(super) fn prepare(
         marks,
     };
     drop(held);
-    let outside =
-        Outside { stdout, stderr, control, network, report, release: release.0, interpreter_identity };
+    let outside = Outside {
+        stdout,
+        stderr,
+        control,
+        network,
+        report,
+        release: release.0,
+        interpreter_identity,
+        scratch,
+    };
     Ok((inside, outside))
 }
 
@@ -309,7 +342,7 @@ fn fs_flags(bits: u64) -> Result<BitFlags<AccessFs>, String> {
 
 /// Makes the ruleset. Rights were probed bit by bit, so that all that is asked
 /// for exists, and anything less than all of it is an error.
-fn build_ruleset(
+pub(super) fn build_ruleset(
     plan: &LandlockPlan,
     interpreter: &OwnedFd,
     vessel: &OwnedFd,

@@ -23,6 +23,7 @@ pub fn of(expect: &Expect, found: &Found) -> String {
         }
         Expect::IdMap { kind, .. } => format!("cat {}", quoted(&format!("/proc/{pid}/{kind}_map"))),
         Expect::Mounts { .. } => format!("cat /proc/{pid}/mountinfo"),
+        Expect::MemoryFilesystem { .. } => format!("grep ' / / ' /proc/{pid}/mountinfo"),
         Expect::Root { .. } => format!("stat -L -c '%d %i' /proc/{pid}/root"),
         Expect::Descriptors { .. } => format!("ls -l /proc/{pid}/fd"),
         Expect::Executable { .. } => format!("stat -L -c '%d %i' /proc/{pid}/exe"),

@@ -46,6 +46,9 @@ pub fn expected(expect: &Expect) -> String {
             if *idmapped { " idmapped" } else { "" },
             if reserved.is_empty() { String::new() } else { format!("; read-only: {}", reserved.join(" ")) }
         ),
+        Expect::MemoryFilesystem { bytes, inodes } => {
+            format!("the vessel is in memory: tmpfs size={}k nr_inodes={inodes}", bytes / 1024)
+        }
         Expect::Root { .. } => "its root directory is the vessel".to_owned(),
         Expect::Descriptors { .. } => "it holds no descriptor of anything outside".to_owned(),
         Expect::Executable { .. } => "the interpreter is what runs".to_owned(),
@@ -125,6 +128,7 @@ impl<'f> Sight<'f> {
                 Ok((words == [inner.as_str(), outer.as_str(), "1"], words.join(" ")))
             }
             Expect::Mounts { reserved, idmapped } => self.mounts(reserved, *idmapped),
+            Expect::MemoryFilesystem { bytes, inodes } => self.memory_filesystem(*bytes, *inodes),
             Expect::Root { device, inode } => self.file("root", *device, *inode),
             Expect::Executable { device, inode } => self.file("exe", *device, *inode),
             Expect::Descriptors { network } => self.descriptors(*network),
@@ -260,6 +264,18 @@ impl<'f> Sight<'f> {
             Some(missing) => Ok((false, format!("{} is not mounted", missing.display()))),
             None => Ok((true, format!("{} mounts", mounts.len()))),
         }
+    }
+
+    /// The kernel tells the bounds of the root filesystem with its mount.
+    fn memory_filesystem(&self, bytes: u64, inodes: u64) -> Result<(bool, String), String> {
+        let mounts = self.process()?.mountinfo().map_err(|error| told(&error))?.0;
+        let root = mounts.iter().find(|mount| mount.mount_point == Path::new("/"));
+        let root = root.ok_or_else(|| "nothing is mounted at /".to_owned())?;
+        let option = |key: &str| root.super_options.get(key).cloned().flatten().unwrap_or_default();
+        let (size, entries) = (option("size"), option("nr_inodes"));
+        let holds =
+            root.fs_type == "tmpfs" && size == format!("{}k", bytes / 1024) && entries == inodes.to_string();
+        Ok((holds, format!("{} size={size} nr_inodes={entries}", root.fs_type)))
     }
 
     fn file(&self, name: &str, device: u64, inode: u64) -> Result<(bool, String), String> {

@@ -35,7 +35,7 @@ impl Outcome {
             pid: launched.pid,
             facts: Facts {
                 trials: launched.trials,
-                vessel: host.vessel.identity,
+                vessel: launched.scratch.as_ref().and_then(identity).unwrap_or(host.vessel.identity),
                 interpreter: launched.interpreter,
                 ..Facts::default()
             },
@@ -95,6 +95,11 @@ impl Outcome {
             rows: rows(plan, &self.facts),
         })
     }
+}
+
+/// Device and inode of an open directory.
+fn identity(directory: &std::os::fd::OwnedFd) -> Option<(u64, u64)> {
+    nix::sys::stat::fstat(directory).ok().map(|status| (status.st_dev, status.st_ino))
 }
 
 /// What was asked for, as the report has it.

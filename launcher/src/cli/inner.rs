@@ -105,6 +105,7 @@ impl Inner<'_> {
             output,
             status: None,
             stop: None,
+            scratch: false,
             vessel: (vessel.directory, disk_used),
             limits: limits(self.policy),
             cpu_share: self.policy.amount(Resource::Cpu),
@@ -157,6 +158,7 @@ impl Inner<'_> {
             arguments,
             reserved,
             waived: self.waived,
+            scratch: false,
             max_accepted: MAX_ACCEPTED,
             start_block,
         })

@@ -67,6 +67,7 @@ fn request(policy: &Policy, vessel: &Path, without: Layers) -> Request {
         arguments: Vec::new(),
         reserved: Vec::new(),
         waived: without,
+        scratch: false,
         max_accepted: MAX_ACCEPTED,
         start_block: Vec::new(),
     }
@@ -92,7 +93,8 @@ fn plan_here(mut request: Request) -> Result<(Plan, Vec<String>), Failure> {
 
 fn try_explain(line: &ExplainLine, clock: &Clock) -> Result<Ending, Failure> {
     let policy = input::policy(&line.policy, false)?.parsed.policy;
-    let (plan, missing) = plan_here(request(&policy, &line.vessel, layers(&line.without)))?;
+    let request = Request { scratch: line.scratch, ..request(&policy, &line.vessel, layers(&line.without)) };
+    let (plan, missing) = plan_here(request)?;
     match &line.what {
         Some(program) if Path::new(program).is_file() => {
             let table = read_program(Path::new(program), &policy, &plan, clock)?;

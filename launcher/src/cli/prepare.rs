@@ -14,6 +14,7 @@ use super::arguments::Options;
 use super::failure::{describe, Failure};
 use super::input::{self, VesselDirectory};
 use super::Clock;
+use crate::apply::scratch;
 use crate::logfile::CircularLog;
 use crate::monitor::disk;
 use crate::plan::demand::Demand;
@@ -59,11 +60,15 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
     report.vessel = Some(absolute(&path));
     let interpreter = input::interpreter(options.interp.as_deref())?;
     report.interpreter = Some(absolute(&interpreter));
-    let disk_used = disk::count(vessel.directory.as_fd())
-        .map_err(|error| Failure::on_path("counting the vessel directory", &path, &error))?;
+    let reserved = reserved(options, &vessel);
+    let counted = match options.scratch {
+        true => scratch::survey(vessel.directory.as_fd(), &reserved),
+        false => disk::count(vessel.directory.as_fd()),
+    };
+    let disk_used =
+        counted.map_err(|error| Failure::on_path("counting the vessel directory", &path, &error))?;
 
     let demand = Demand::of(&policy, !options.norestrictions);
-    let reserved = reserved(options, &vessel);
     let start = StartBlock {
         policy_text: policy.to_string(),
         policy_name: options.policy.to_string_lossy().into_owned(),
@@ -94,9 +99,13 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
         arguments,
         reserved,
         waived: options.without,
+        scratch: options.scratch,
         max_accepted: options.max_accepted,
         start_block,
     };
+    if options.scratch && disk_used > request.demand.diskused.value {
+        return Err(scratch::too_much(&request, Some(disk_used)).into());
+    }
     Ok(Prepared { request, policy, vessel, disk_used })
 }
 

@@ -169,7 +169,7 @@ fn attempt(
     let outcome = Outcome::take(&mut launched, group.as_ref(), &host);
     let asked = Asked::new(policy, prepared.request.demand.send_anywhere.value, report);
     let plan_of_run = &plan;
-    let Launched { pidfd, pid, stdout, stderr, control, broker_end, .. } = launched;
+    let Launched { pidfd, pid, stdout, stderr, control, broker_end, scratch, .. } = launched;
     let output = Output::new(stdout, stderr, policy.amount(Resource::LogRate), log, Instant::now())
         .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
     let broker = prepared.request.demand.network.value.then(|| -> Box<dyn Broker> {
@@ -187,7 +187,8 @@ fn attempt(
         output,
         status,
         stop,
-        vessel: (prepared.vessel.directory, prepared.disk_used),
+        scratch: scratch.is_some(),
+        vessel: (scratch.unwrap_or(prepared.vessel.directory), prepared.disk_used),
         limits: limits(policy),
         cpu_share: policy.amount(Resource::Cpu),
         wall: options.wall,

@@ -246,6 +246,7 @@ mod tests {
             arguments: vec![],
             reserved: vec![],
             waived: Layers::NONE,
+            scratch: false,
             max_accepted: 0,
             start_block: vec![],
         }

@@ -114,7 +114,7 @@ fn holder(control: Control, plan: &Plan) -> Holder {
 /// Why a control does not hold under this plan.
 fn absent(control: Control, plan: &Plan) -> Option<String> {
     match control {
-        Control::Scratch => Some("only with --scratch".to_owned()),
+        Control::Scratch => plan.scratch().is_none().then(|| "only with --scratch".to_owned()),
         Control::MonitorCpu if plan.enforced.contains(Layer::Cgroup) => {
             Some("not needed: the control group holds the share".to_owned())
         }
@@ -149,6 +149,9 @@ fn value(control: Control, plan: &Plan) -> Option<String> {
         Control::CgroupMemory => plan.group().map(|group| format!("{} bytes", group.memory)),
         Control::CgroupCpu => {
             plan.group().map(|group| format!("{} of every {} us", group.cpu_quota, group.cpu_period))
+        }
+        Control::Scratch => {
+            plan.scratch().map(|scratch| format!("exact: {} bytes, {} files", scratch.bytes, scratch.entries))
         }
         Control::AddressSpace => limit("AS"),
         Control::FileSize => limit("FSIZE"),

@@ -48,6 +48,7 @@ fn plan(waived: Layers) -> Plan {
         arguments: vec![],
         reserved: vec![],
         waived,
+        scratch: false,
         max_accepted: 1024,
         start_block: vec![],
     };

@@ -6,6 +6,7 @@ use super::identity::{Identity, Ids};
 use super::landlock::LandlockPlan;
 use super::layer::Layer;
 use super::limits::{GroupLimits, ProcessLimit};
+use super::scratch::ScratchPlan;
 use super::seccomp::FilterPlan;
 
 /// One control, in the order of the plan.
@@ -73,6 +74,8 @@ pub enum Action {
         /// Whose user namespace holds the map.
         by: MapSource,
     },
+    /// A filesystem in memory takes the vessel's place.
+    Scratch(ScratchPlan),
     /// The vessel becomes the only mount, and these files of it read-only.
     Root {
         /// Names in the vessel.
@@ -112,6 +115,7 @@ impl Action {
             Action::Namespaces(_) => "namespaces",
             Action::Identity(_) => "ids",
             Action::Idmap { .. } => "vessel id map",
+            Action::Scratch(_) => "scratch vessel",
             Action::Root { .. } => "root directory",
             Action::Capabilities => "capabilities",
             Action::ParentDeath => "death with the launcher",

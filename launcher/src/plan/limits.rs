@@ -84,7 +84,7 @@ const LEAST_SHARE: f64 = 0.001;
 
 /// The limits of the control group. The period is 10 ms, so that a throttled
 /// program stalls briefly, or as long as the kernel's least quota of 1 ms needs.
-pub(super) fn group_limits(demand: &Demand) -> Result<GroupLimits, Refusal> {
+pub(super) fn group_limits(demand: &Demand, scratch: bool) -> Result<GroupLimits, Refusal> {
     let share = demand.cpu.value;
     // Also false for a share that is not a number.
     if !(LEAST_SHARE..=1e6).contains(&share) {
@@ -102,7 +102,9 @@ pub(super) fn group_limits(demand: &Demand) -> Result<GroupLimits, Refusal> {
     // 0.29 * 10000 would become 2899.
     let quota = (share * period + 1e-6).floor().max(1_000.0);
     Ok(GroupLimits {
-        memory: demand.memory.value,
+        // What lies in a scratch vessel is memory of the group as well: the
+        // monitor then holds the program's own to its limit.
+        memory: demand.memory.value.saturating_add(if scratch { demand.diskused.value } else { 0 }),
         cpu_quota: quota as u64,
         cpu_period: period as u64,
         processes: 1,

@@ -8,6 +8,7 @@ pub mod landlock;
 pub mod layer;
 pub mod limits;
 mod print;
+pub mod scratch;
 pub mod seccomp;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use demand::Demand;
 use identity::Identity;
 use layer::{Layer, Layers};
 use limits::GroupLimits;
+use scratch::ScratchPlan;
 
 /// Exit status of a run that was refused because the sandbox could not be
 /// established.
@@ -48,6 +50,14 @@ impl Plan {
     pub fn group(&self) -> Option<GroupLimits> {
         self.controls.iter().find_map(|control| match control.action {
             Action::Group(limits) => Some(limits),
+            _ => None,
+        })
+    }
+
+    /// The filesystem in memory that takes the vessel's place, with `--scratch`.
+    pub fn scratch(&self) -> Option<ScratchPlan> {
+        self.controls.iter().find_map(|control| match control.action {
+            Action::Scratch(scratch) => Some(scratch),
             _ => None,
         })
     }
@@ -105,6 +115,13 @@ pub fn plan(request: &Request, host: &Host) -> Result<Plan, Refusal> {
             layer: None,
             reason: format!("this kernel is {}, the oldest supported is {major}.{minor}", host.kernel),
             remedy: "use a newer kernel".to_owned(),
+        });
+    }
+    if request.scratch && request.waived.contains(Layer::Mountns) {
+        return Err(Refusal {
+            layer: None,
+            reason: "--scratch needs the layer 'mountns', which is waived".to_owned(),
+            remedy: "keep the layer, or run without --scratch".to_owned(),
         });
     }
     let not_needed: Layers = Layer::ALL
@@ -187,7 +204,8 @@ impl Plan {
         let (userns, idmap) = (has(Layer::Userns), has(Layer::Idmap));
         let root = host.authority == Authority::HostRoot;
         let identity = identity::identity(host, userns, idmap);
-        let group = if has(Layer::Cgroup) { Some(limits::group_limits(demand)?) } else { None };
+        let group =
+            if has(Layer::Cgroup) { Some(limits::group_limits(demand, request.scratch)?) } else { None };
         let namespaces = Namespaces {
             user: userns,
             mount: has(Layer::Mountns),
@@ -212,9 +230,13 @@ impl Plan {
         let user_layer = userns.then_some(Layer::Userns);
         self.add(Action::Namespaces(namespaces), user_layer, vec![], "4.6");
         self.add(Action::Identity(identity), user_layer, vec![], "3.8");
-        if idmap {
+        let owner = identity::Ids { uid: host.vessel.uid, gid: host.vessel.gid };
+        if request.scratch {
+            let scratch = scratch::scratch(demand, identity, owner);
+            let sources = vec![source("diskused", demand.diskused.line)];
+            self.add(Action::Scratch(scratch), Some(Layer::Mountns), sources, "5.14");
+        } else if idmap {
             let by = if userns { MapSource::Sandbox } else { MapSource::Helper };
-            let owner = identity::Ids { uid: host.vessel.uid, gid: host.vessel.gid };
             let action = Action::Idmap { owner, run: identity.on_host(), by };
             self.add(action, Some(Layer::Idmap), vec![], "5.12");
         }
@@ -277,6 +299,13 @@ impl Plan {
                 "mdwe needs kernel 6.3: carried here by seccomp (mmap and mprotect never with PROT_EXEC)"
                     .to_owned(),
             );
+        }
+        if let Some(scratch) = self.scratch() {
+            self.notes.push(format!(
+                "the vessel is a copy in memory (--scratch), full exactly at {} bytes and {} files: what the program leaves \
+                 there is gone when it ends, and nothing in the directory changes",
+                scratch.bytes, scratch.entries
+            ));
         }
         if landlock::by_interpreter_alone(&request.demand, host) {
             self.notes.push(format!(

@@ -82,6 +82,11 @@ impl fmt::Display for Action {
                     MapSource::Helper => ", by a map of its own",
                 }
             ),
+            Action::Scratch(scratch) => write!(
+                f,
+                "in memory, full at {} bytes and {} files; a copy of the vessel's files, and nothing of it remains",
+                scratch.bytes, scratch.entries
+            ),
             Action::Root { reserved } => {
                 f.write_str("the vessel alone; nosuid nodev noexec nosymfollow")?;
                 if !reserved.is_empty() {

@@ -40,6 +40,7 @@ pub(super) fn request(demand: Demand) -> Request {
             Reserved { name: "stop".into(), role: "stop file", exists: false },
         ],
         waived: Layers::NONE,
+        scratch: false,
         max_accepted: 1024,
         start_block: vec![],
     }
@@ -107,6 +108,25 @@ fn an_ordinary_user_with_files_and_network() {
         ..demand()
     };
     insta::assert_snapshot!(shown(&request(demand), &user()));
+}
+
+#[test]
+fn a_scratch_vessel_counts_in_the_group_and_is_made_by_whoever_may() {
+    let scratch = Request { scratch: true, ..request(demand()) };
+    insta::assert_snapshot!(format!("{}\n{}", shown(&scratch, &host()), shown(&scratch, &user())));
+    let waived = Request { waived: [Layer::Mountns].into_iter().collect(), ..scratch.clone() };
+    assert!(plan(&waived, &host()).is_err());
+    // Zero would mean "without limit" to the kernel.
+    for (diskused, size, inodes) in
+        [(0, 4096, 1), (4095, 4096, 1), (4096, 4096, 2), (8191, 4096, 2), (8192, 8192, 3)]
+    {
+        let demand = Demand { diskused: at(diskused, 3), ..demand() };
+        let made = plan(&Request { demand, ..scratch.clone() }, &host())
+            .expect("possible")
+            .scratch()
+            .expect("scratch");
+        assert_eq!((made.size(), made.inodes()), (size, inodes), "{diskused}");
+    }
 }
 
 #[test]
@@ -205,11 +225,13 @@ fn cpu_shares_become_quotas_the_kernel_takes() {
         (1.5, 15_000, 10_000),
         (0.001, 1_000, 1_000_000),
     ] {
-        let limits = limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }).expect("a fair share");
+        let limits =
+            limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }, false).expect("a fair share");
         assert_eq!((limits.cpu_quota, limits.cpu_period), (quota, period), "{share}");
     }
     for share in [0.0009, 0.0, -1.0, f64::NAN] {
-        let refusal = limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }).expect_err("too small");
+        let refusal =
+            limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }, false).expect_err("too small");
         assert!(refusal.reason.contains("line 2"), "{refusal}");
     }
 }

@@ -118,6 +118,13 @@ pub enum Expect {
         /// Whether the mount shows other ids than the disk.
         idmapped: bool,
     },
+    /// The root directory is a filesystem in memory with these bounds.
+    MemoryFilesystem {
+        /// Bytes of content.
+        bytes: u64,
+        /// Files, the root directory among them.
+        inodes: u64,
+    },
     /// The root directory is this one.
     Root {
         /// Device number.

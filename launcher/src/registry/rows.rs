@@ -99,11 +99,14 @@ fn expect(action: &Action, plan: &Plan, facts: &Facts) -> Vec<Expect> {
         }
         Action::Identity(identity) => identity_rows(*identity),
         Action::Idmap { .. } => Vec::new(),
+        Action::Scratch(scratch) => {
+            vec![Expect::MemoryFilesystem { bytes: scratch.size(), inodes: scratch.inodes() }]
+        }
         Action::Root { reserved } => vec![
             Expect::Root { device: facts.vessel.0, inode: facts.vessel.1 },
             Expect::Mounts {
                 reserved: reserved.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
-                idmapped: plan.enforced.contains(Layer::Idmap),
+                idmapped: plan.enforced.contains(Layer::Idmap) && plan.scratch().is_none(),
             },
         ],
         Action::Capabilities => {

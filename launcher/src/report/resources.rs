@@ -116,9 +116,12 @@ fn killed(report: &mut ResourceReport, yes: bool) {
 fn held_by(resource: Resource, ended: &Ended) -> &'static str {
     let group = ended.used.group.is_some();
     match resource {
-        Resource::Cpu | Resource::Memory if group => "kernel (control group)",
+        Resource::Cpu if group => "kernel (control group)",
+        // With a scratch vessel the group counts its content too.
+        Resource::Memory if group && !ended.used.scratch => "kernel (control group)",
         Resource::Cpu => "supervisor (stops and continues)",
         Resource::Memory => "supervisor (looks every 10 ms)",
+        Resource::DiskUsed if ended.used.scratch => "kernel (scratch vessel), interpreter, supervisor",
         Resource::DiskUsed => "interpreter, supervisor",
         Resource::FilesOpened => "interpreter, kernel (open files)",
         Resource::InSockets | Resource::OutSockets => "interpreter, broker, kernel (open files)",

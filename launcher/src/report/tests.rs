@@ -82,6 +82,7 @@ fn full(group: bool) -> Report {
         told: Told { outcome: None, counters, refusals: 2, accepted: 1, ..Default::default() },
         totals: Totals { stdout: 1, stderr: 2, dropped: 3 },
         used: Used {
+            scratch: false,
             cpu: Duration::from_millis(5),
             group: group.then(Use::default),
             stops: (!group).then_some((4, Duration::from_secs(1))),

@@ -24,9 +24,11 @@ pub struct Watch {
     /// group only.
     broker_time: Option<RunTime>,
     cpu_share: f64,
-    /// Without a control group only.
+    /// Where the control group does not hold the program's own memory by itself:
+    /// there is none, or the vessel lies in memory too.
     resident: Option<ResidentSet>,
     cycle: Option<DutyCycle>,
+    scratch: bool,
     next_tick: Instant,
     memory_peak: u64,
     /// The last figure of the processor clock, for a process that is gone.
@@ -55,6 +57,8 @@ pub struct Used {
     pub group: Option<Use>,
     /// Without one: how often the process was stopped, and for how long.
     pub stops: Option<(u64, Duration)>,
+    /// Whether the vessel lay in memory.
+    pub scratch: bool,
     /// Most memory, in bytes.
     pub memory_peak: u64,
     /// Disk use before the start, at the end, and at most, in bytes.
@@ -71,13 +75,14 @@ impl Watch {
         pid: i32,
         group: Option<Group>,
         (vessel, disk_used): (OwnedFd, u64),
+        scratch: bool,
         limits: Limits,
         cpu_share: f64,
         now: Instant,
     ) -> io::Result<Watch> {
         let run_time = RunTime::new(pid);
         let (run_time, resident, cycle) = if group.is_some() {
-            (run_time.ok(), None, None)
+            (run_time.ok(), scratch.then(|| ResidentSet::new(pid)).transpose()?, None)
         } else {
             let run_time = run_time?;
             let run = run_time.read().unwrap_or_default();
@@ -95,6 +100,7 @@ impl Watch {
             cpu_share,
             resident,
             cycle,
+            scratch,
             next_tick: now + TICK,
             memory_peak: 0,
             run: Duration::ZERO,
@@ -109,7 +115,7 @@ impl Watch {
     /// From now on the processor time of the broker counts in the program's
     /// share. A control group counts it by itself.
     pub fn count_broker(&mut self, pid: i32, now: Instant) {
-        if self.resident.is_none() {
+        if self.group.is_some() {
             return;
         }
         // Not readable: it has ended, and with it the run.
@@ -137,8 +143,8 @@ impl Watch {
         [self.disk.next(now), tick].into_iter().flatten().min()
     }
 
-    /// Looks at what is due. With a control group that is disk use alone: the
-    /// kernel holds the rest.
+    /// Looks at what is due. With a control group that is disk use alone, unless
+    /// the vessel lies in memory: the kernel holds the rest.
     pub fn look(&mut self, now: Instant) -> Asked {
         let mut asked = Asked::default();
         match self.disk.look(now) {
@@ -163,6 +169,9 @@ impl Watch {
             if used > self.limits.memory {
                 asked.kill = Some(Cause::Memory { used });
             }
+        }
+        if self.group.is_some() {
+            return;
         }
         let run = self.run_time();
         if let (Some(cycle), Some(run)) = (&mut self.cycle, run) {
@@ -202,6 +211,10 @@ impl Watch {
                 live.memory_peak = counted.memory_peak.unwrap_or(self.memory_peak).max(live.memory);
                 live.throttled = counted.throttled_periods;
                 live.throttled_seconds = counted.throttled.as_secs_f64();
+                // The group counts a scratch vessel too.
+                if let Some(resident) = &self.resident {
+                    (live.memory, live.memory_peak) = (resident.last(), resident.peak());
+                }
             }
             None => {
                 live.cpu = run.as_secs_f64();
@@ -241,7 +254,7 @@ impl Watch {
         });
         let children = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
         let resident = children.map_or(0, |usage| u64::try_from(usage.max_rss()).unwrap_or(0) * 1024);
-        let peak = match group {
+        let peak = match group.filter(|_| self.resident.is_none()) {
             Some(counted) => counted.memory_peak.unwrap_or(self.memory_peak),
             None => resident.max(self.resident.as_ref().map_or(0, ResidentSet::peak)),
         };
@@ -249,6 +262,7 @@ impl Watch {
             cpu: group.and_then(|counted| counted.cpu).unwrap_or(self.run),
             group,
             stops: self.cycle.map(|cycle| cycle.stops()),
+            scratch: self.scratch,
             memory_peak: peak,
             disk: (self.disk_at_start, used, self.disk.peak()),
         }

@@ -71,6 +71,9 @@ pub struct Run<'d> {
     pub stop: Option<StopFile>,
     /// The vessel directory, and its disk use before the start.
     pub vessel: (OwnedFd, u64),
+    /// Whether the vessel lies in memory: then the control group counts it, and
+    /// the program's own memory is looked at.
+    pub scratch: bool,
     /// The hard limits.
     pub limits: Limits,
     /// `resource cpu`.
@@ -155,7 +158,8 @@ struct Supervisor<'s> {
 /// The monitor cannot begin: the sandbox is killed before this returns.
 pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Outward) -> io::Result<Ended> {
     let now = Instant::now();
-    let watch = match Watch::new(run.pid, run.group, run.vessel, run.limits, run.cpu_share, now) {
+    let watch = match Watch::new(run.pid, run.group, run.vessel, run.scratch, run.limits, run.cpu_share, now)
+    {
         Ok(watch) => watch,
         Err(error) => {
             // It may have ended already.
@@ -535,7 +539,10 @@ impl Supervisor<'_> {
             cause: self.cause.as_ref(),
             death,
             outcome: told.outcome.as_ref(),
-            memory: used.group.filter(|group| group.own_limit_hit).map(|_| used.memory_peak),
+            memory: used
+                .group
+                .filter(|group| group.own_limit_hit)
+                .map(|group| used.memory_peak.max(group.memory_peak.unwrap_or(0))),
             limits,
         });
         if let Some(line) = &finding.line {

@@ -78,6 +78,7 @@ impl Stage {
             status: None,
             stop: None,
             vessel: (vessel, used),
+            scratch: false,
             limits: Limits { memory: 100 << 20, memory_line: 1, disk: 1 << 20, disk_line: 2 },
             cpu_share: 8.0,
             wall: Some(Duration::from_secs(60)),

@@ -2,7 +2,7 @@
 //! `mount_setattr`): nix wraps only the older ones, which name paths and need a
 //! second call to change flags.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{check, Sys};
@@ -11,6 +11,12 @@ use super::{check, Sys};
 /// execute files, follow symbolic links.
 pub const HELD: u64 =
     libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_NOSYMFOLLOW;
+
+/// Flags and commands of `fsopen`, `fsconfig` and `fsmount`, which libc lacks.
+const FSOPEN_CLOEXEC: u32 = 1;
+const FSCONFIG_SET_STRING: u32 = 1;
+const FSCONFIG_CMD_CREATE: u32 = 6;
+const FSMOUNT_CLOEXEC: u32 = 1;
 
 /// Detaches a copy of the mount of a directory or file: a new mount of that
 /// one entry, without the mounts below it.
@@ -39,6 +45,32 @@ pub fn detach_current() -> Sys<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
     // SAFETY: the path is a constant C string; the call creates a descriptor.
     let tree = check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, c".".as_ptr(), flags) })?;
+    // SAFETY: the descriptor was just created.
+    Ok(unsafe { OwnedFd::from_raw_fd(tree as i32) })
+}
+
+/// Makes a filesystem in memory as a mount that is attached nowhere and has the
+/// attributes [`HELD`]. `options` are its keys and values.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN over the mount namespace; EINVAL for an option
+/// that the kernel does not know.
+pub fn memory_filesystem(options: &[(&CStr, CString)]) -> Sys<OwnedFd> {
+    // SAFETY: the name is a constant C string; the call creates a descriptor.
+    let made = check(unsafe { libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), FSOPEN_CLOEXEC) })?;
+    // SAFETY: the descriptor was just created.
+    let filesystem = unsafe { OwnedFd::from_raw_fd(made as i32) };
+    let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
+        // SAFETY: both pointers are null or valid C strings for the length of the call.
+        check(unsafe { libc::syscall(libc::SYS_fsconfig, filesystem.as_raw_fd(), command, key, value, 0) })
+    };
+    for (key, value) in options {
+        configure(FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?;
+    }
+    configure(FSCONFIG_CMD_CREATE, std::ptr::null(), std::ptr::null())?;
+    // SAFETY: takes a live descriptor and integers; the call creates a descriptor.
+    let tree =
+        check(unsafe { libc::syscall(libc::SYS_fsmount, filesystem.as_raw_fd(), FSMOUNT_CLOEXEC, HELD) })?;
     // SAFETY: the descriptor was just created.
     Ok(unsafe { OwnedFd::from_raw_fd(tree as i32) })
 }

@@ -5,7 +5,7 @@
 //! cookie of its own network. `filters PID`, `trace COMMAND…` and `under FILE CALL` look at
 //! filters from outside (see `trace`); `call:N:ARGUMENTS` as an attempt makes one call.
 //! `breach PROGRAM NAME key=value…` makes one; `twin:NAME` its twin inside;
-//! `syscall:N` calls number N with zeros. The launcher gives PROGRAM itself.
+//! `syscall:N` calls number N with zeros; `fill:METHOD` fills the vessel (see `fill`). The launcher gives PROGRAM itself.
 //!
 //! It prints one line: `REACHED …` (the effect), or `REFUSED errno`.
 
@@ -13,6 +13,7 @@ mod attempt;
 mod bombs;
 mod families;
 mod files;
+mod fill;
 mod kernel;
 mod locks;
 mod network;
@@ -83,6 +84,10 @@ fn main() {
         println!("usage: breach list | breach PROGRAM ATTEMPT key=value…");
         return;
     };
+    if let Some(method) = name.strip_prefix("fill:") {
+        say(&fill::fill(method).unwrap_or_else(|| "UNKNOWN\n".to_owned()));
+        return;
+    }
     let pairs = words[3..].iter().filter_map(|w| w.split_once('='));
     let given = Given(pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect());
     match outcome(name, &given) {

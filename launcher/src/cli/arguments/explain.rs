@@ -28,6 +28,9 @@ pub struct ExplainLine {
     /// The vessel of the run that is explained
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub vessel: PathBuf,
+    /// As a run with --scratch
+    #[arg(long)]
+    pub scratch: bool,
     /// As if this layer were given up (may be repeated)
     #[arg(long, value_name = "LAYER", action = ArgAction::Append, value_parser = PossibleValuesParser::new(Layer::ALL.map(Layer::name)))]
     pub without: Vec<String>,

@@ -23,6 +23,9 @@ pub(super) struct RunLine {
     /// The program's only directory [default: the current directory]
     #[arg(long, value_name = "DIR")]
     vessel: Option<PathBuf>,
+    /// Run in a copy of the directory in memory, which is full exactly at diskused; nothing of it remains
+    #[arg(long)]
+    scratch: bool,
     /// Run this static binary in the interpreter's place [default: repy-interp beside repy-launch]
     #[arg(long, value_name = "PATH")]
     interp: Option<PathBuf>,
@@ -117,6 +120,8 @@ pub struct Options {
     pub arguments: Vec<OsString>,
     /// `--vessel`.
     pub vessel: Option<PathBuf>,
+    /// `--scratch`.
+    pub scratch: bool,
     /// `--interp`.
     pub interp: Option<PathBuf>,
     /// `--report`.
@@ -177,6 +182,7 @@ impl Options {
             program: line.program?,
             arguments,
             vessel: line.vessel,
+            scratch: line.scratch,
             interp: line.interp,
             report: line.report,
             events: line.events,
