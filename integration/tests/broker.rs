@@ -147,6 +147,33 @@ fn the_broker_decides_on_what_is_used_not_on_what_is_claimed() {
     }
 }
 
+/// `outsockets` counts what is open, not what the interpreter says is open.
+#[test]
+fn a_connection_that_is_only_said_to_be_closed_keeps_its_place() {
+    for user in users() {
+        let mut case = Case::new(user, "call sendmess allow\n");
+        let line = case.policy.lines().find(|line| line.starts_with("resource outsockets ")).expect("there");
+        case.policy = case.policy.replace(line, "resource outsockets 2");
+        let server = std::net::TcpListener::bind(case.allowed.local_addr().expect("its end")).expect("bound");
+        let said = |first: usize| {
+            let words = (0..6).map(|index| if index < first { "socket" } else { "TooMany" });
+            words.map(|word| format!("connect: {word}\n")).collect::<String>()
+        };
+        case.run("hoard").expect_code(0).expect_stdout(&said(2));
+        case.run("hoard-not").expect_code(0).expect_stdout(&said(6));
+        drop(server);
+    }
+}
+
+#[test]
+fn questions_whose_answers_nobody_takes_do_not_fill_the_supervisor() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess allow\n");
+        let run = case.run("questions");
+        run.expect_code(70).expect_stderr("questions whose answers it does not take");
+    }
+}
+
 #[test]
 fn what_is_no_request_ends_the_run() {
     for user in users() {

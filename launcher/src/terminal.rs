@@ -23,6 +23,14 @@ pub fn progress(text: &str) {
     }
 }
 
+/// Whether a letter takes no room and changes how others are read: it turns the
+/// direction of a line, or hides in it.
+pub fn turns_text(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Longest text of a program that is shown in one piece, in characters.
 const LONGEST: usize = 400;
 

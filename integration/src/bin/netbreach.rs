@@ -6,7 +6,9 @@
 
 use std::net::Ipv4Addr;
 
+use policies::channel::control::FromInterpreter;
 use policies::channel::network::{Host, Local, Reply, ReplyFrame, Request, RequestFrame, Written};
+use policies::Call;
 
 /// The network channel (contract with the launcher).
 const CHANNEL: i32 = 6;
@@ -41,6 +43,9 @@ fn main() {
             println!("other port: {}", word(&ask(bound(own + 1)).0));
             println!("allowed: {}", word(&ask(message(ALLOWED, target, "127.0.0.1")).0));
         }
+        Some("hoard") => hoard(target, false),
+        Some("hoard-not") => hoard(target, true),
+        Some("questions") => questions(),
         Some("garbage") => {
             println!("facts: {}", word(&ask(Request::Facts).0));
             send(b"this is no frame");
@@ -56,6 +61,39 @@ fn main() {
 
 fn local(port: u16) -> Local {
     Local { text: b"127.0.0.1".to_vec(), port }
+}
+
+/// Asks for connection after connection, and says of each that it is closed.
+fn hoard(target: u16, closes: bool) {
+    for _ in 0..6 {
+        let (reply, socket) = ask(Request::Connect {
+            host: Host::Written(ALLOWED.to_string().into_bytes()),
+            port: target,
+            local: None,
+            timeout_ns: 5_000_000_000,
+            written: vec![Written::Field; 2],
+        });
+        println!("connect: {}", word(&reply));
+        if closes {
+            // SAFETY: the descriptor came with the reply and is used nowhere else.
+            unsafe { libc::close(socket) };
+        }
+        if let Ok(Reply::Socket { socket, .. }) = reply.result {
+            ask(Request::Close { socket });
+        }
+    }
+}
+
+/// Asks the supervisor about a rule, on and on, and never takes an answer.
+fn questions() -> ! {
+    const CONTROL: i32 = 3;
+    for question in 0.. {
+        let arguments = "x".repeat(100);
+        let frame = FromInterpreter::Prompt { question, call: Call::Sleep, rule: 0, arguments }.encode();
+        // SAFETY: the pointer and length describe `frame`; no address is given. It waits for room.
+        unsafe { libc::send(CONTROL, frame.as_ptr().cast(), frame.len(), libc::MSG_NOSIGNAL) };
+    }
+    wait()
 }
 
 /// A message to an address, which claims in its arguments to go to `claim`.

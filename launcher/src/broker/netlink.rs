@@ -192,6 +192,30 @@ fn refusal(body: &[u8]) -> Errno {
 /// # Errors
 /// Kernels without `inet_diag` cannot tell.
 pub fn connection(diag: &OwnedFd, own: SocketAddrV4, peer: SocketAddrV4) -> nix::Result<Connection> {
+    // enum of net/tcp_states.h: ESTABLISHED, CLOSE_WAIT; LISTEN is a listener
+    // that would take the packet, not this connection.
+    Ok(match socket_with(diag, own, peer)? {
+        None | Some(Seen { state: 10, .. }) => Connection::None,
+        Some(Seen { state: 1 | 8, .. }) => Connection::Live,
+        Some(_) => Connection::Leaving,
+    })
+}
+
+/// Whether some process still holds the socket of the TCP connection with exactly
+/// these ends; false where the kernel cannot tell.
+pub fn is_held(diag: &OwnedFd, own: SocketAddrV4, peer: SocketAddrV4) -> bool {
+    let seen = socket_with(diag, own, peer).ok().flatten();
+    // A socket that nobody has open any more has no inode.
+    seen.is_some_and(|seen| seen.state != 10 && seen.inode != 0)
+}
+
+/// What the kernel says of a socket.
+struct Seen {
+    state: u8,
+    inode: u32,
+}
+
+fn socket_with(diag: &OwnedFd, own: SocketAddrV4, peer: SocketAddrV4) -> nix::Result<Option<Seen>> {
     // struct inet_diag_req_v2, linux/inet_diag.h
     let mut body = Vec::with_capacity(56);
     body.extend([libc::AF_INET as u8, libc::IPPROTO_TCP as u8, 0, 0]);
@@ -205,21 +229,14 @@ pub fn connection(diag: &OwnedFd, own: SocketAddrV4, peer: SocketAddrV4) -> nix:
     body.extend([0u8; 4]); // any interface
     body.extend([0xff; 8]); // no cookie
     send(diag.as_raw_fd(), &message(SOCK_DIAG_BY_FAMILY, REQUEST, &body), MsgFlags::empty())?;
-    let mut buffer = vec![0u8; BUFFER];
+    let mut buffer = [0u8; 4096];
     let count = recv(diag.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
     for (kind, body) in messages(buffer.get(..count).unwrap_or_default()) {
-        match (kind, body.get(1)) {
-            (ERROR, _) if refusal(body) == Errno::ENOENT => return Ok(Connection::None),
-            (ERROR, _) => return Err(refusal(body)),
-            (SOCK_DIAG_BY_FAMILY, Some(state)) => {
-                // enum of net/tcp_states.h: ESTABLISHED, CLOSE_WAIT; LISTEN is
-                // a listener that would take the packet, not this connection.
-                return Ok(match state {
-                    1 | 8 => Connection::Live,
-                    10 => Connection::None,
-                    _ => Connection::Leaving,
-                });
-            }
+        // struct inet_diag_msg: family, state, ..., inode.
+        match (kind, body.get(1), word(body, 68)) {
+            (ERROR, ..) if refusal(body) == Errno::ENOENT => return Ok(None),
+            (ERROR, ..) => return Err(refusal(body)),
+            (SOCK_DIAG_BY_FAMILY, Some(&state), Some(inode)) => return Ok(Some(Seen { state, inode })),
             _ => {}
         }
     }
@@ -261,12 +278,21 @@ mod tests {
             return;
         };
         assert_eq!(live, Connection::Live);
+        assert!(is_held(&diag, own, server));
         let other = SocketAddrV4::new(Ipv4Addr::new(127, 9, 9, 9), 1);
         assert_eq!(connection(&diag, other, server), Ok(Connection::None));
+        assert!(!is_held(&diag, other, server));
         let (accepted, _) = listener.accept().expect("accepted");
-        drop(stream);
+        // Closed by the other end alone: still held.
         drop(accepted);
-        assert_eq!(connection(&diag, own, server), Ok(Connection::Leaving));
+        assert!(is_held(&diag, own, server));
+        let copy = stream.try_clone().expect("a copy");
+        drop(stream);
+        assert!(is_held(&diag, own, server), "a copy is a socket, too");
+        drop(copy);
+        assert!(!is_held(&diag, own, server));
+        let left = connection(&diag, own, server);
+        assert!(matches!(left, Ok(Connection::Leaving | Connection::None)), "{left:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::pending::{closed, cost, host_text, is_opening, Next, Pending, Step};
 use super::resolve::pool::{Found, Pool, PATIENCE};
 use super::resolve::{self, Entry, Problem};
 use super::table::{Held, Sockets, Tokens};
-use super::{socket, End};
+use super::{netlink, socket, End};
 
 /// Most requests under way at once.
 const MOST_PENDING: usize = 1024;
@@ -313,7 +313,16 @@ impl Service {
             None => return self.channel.answer(id, Ok((Reply::Closed { known: false }, None))),
             Some(Held::Listener(at)) => Some((true, at)),
             Some(Held::Receiver(at, _)) => Some((false, at)),
-            Some(Held::Sender | Held::Connection { .. }) => None,
+            Some(Held::Sender) => None,
+            Some(Held::Connection { own, peer }) => {
+                // An interpreter of ours closes first and tells then. One that keeps what it
+                // says it has closed does not get another in its place.
+                if self.diag.as_ref().is_some_and(|diag| netlink::is_held(diag, own, peer)) {
+                    self.sockets.keep(number, Held::Connection { own, peer });
+                    return self.channel.answer(id, Ok((Reply::Closed { known: false }, None)));
+                }
+                None
+            }
         };
         match port.filter(|(stream, at)| !full && !socket::is_free(*stream, *at)) {
             None => self.channel.answer(id, Ok((Reply::Closed { known: true }, None))),

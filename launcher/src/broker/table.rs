@@ -49,7 +49,6 @@ impl Sockets {
 
     /// Keeps a socket under a new number.
     pub fn add(&mut self, held: Held) -> u32 {
-        *self.counter(&held) += 1;
         loop {
             // Numbers come round after four thousand million sockets.
             self.last = self.last.wrapping_add(1);
@@ -57,8 +56,14 @@ impl Sockets {
                 break;
             }
         }
-        self.held.insert(self.last, held);
+        self.keep(self.last, held);
         self.last
+    }
+
+    /// Keeps a socket under the number it had.
+    pub fn keep(&mut self, number: u32, held: Held) {
+        *self.counter(&held) += 1;
+        self.held.insert(number, held);
     }
 
     /// Takes a socket out.

@@ -33,6 +33,7 @@ use crate::supervise::outward::Outward;
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
 use crate::sys::process;
+use crate::terminal::harmless;
 use crate::verdict::Ending;
 
 /// Runs a program; the exit status.
@@ -338,7 +339,8 @@ fn summary(ended: &Ended, report: &Report) {
         "repy-launch: {} (exit {}): {}; {:.3} s, processor {:.3} s, memory {} bytes at most",
         report.ending,
         report.exit_code,
-        report.reason,
+        // The words of an exception are the program's own.
+        harmless(&report.reason),
         report.elapsed_seconds,
         ended.used.cpu.as_secs_f64(),
         ended.used.memory_peak,

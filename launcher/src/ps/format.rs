@@ -3,10 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::registry::record::Record;
+use crate::terminal::turns_text;
 
 /// Text of somebody else's making, without anything a terminal would obey.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).take(200).collect()
+    let obeyed = |letter: char| letter.is_control() || turns_text(letter);
+    text.chars().map(|letter| if obeyed(letter) { '?' } else { letter }).take(200).collect()
 }
 
 /// The name of a user, or the number of one without.
@@ -83,5 +85,6 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_of_it() {
         assert_eq!(clean("a\u{1b}[2Jb\n"), "a?[2Jb?");
+        assert_eq!(clean("\u{202e}toor\u{200b}\u{e9}\u{4e2d}"), "?toor?\u{e9}\u{4e2d}");
     }
 }

@@ -17,6 +17,10 @@ use policies::channel::control::{Counter, FromInterpreter, Outcome, ToInterprete
 const BURST: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Most answers that wait to be taken. Who asks on and on and takes none is no
+/// interpreter of ours: what it asks for must not fill the supervisor's memory.
+const MOST_UNTAKEN: usize = 256;
+
 /// Frames read after the end of the sandbox. A socket buffer holds fewer.
 const LAST: u32 = 4_096;
 
@@ -236,9 +240,11 @@ impl Control {
                     }
                     (None, _) => return Err("a frame that this kind of run has no use for".to_owned()),
                 };
-                // An interpreter that takes no answer keeps waiting: its own loss.
                 self.say(answer);
-                Ok(())
+                match self.saying.len() {
+                    0..=MOST_UNTAKEN => Ok(()),
+                    _ => Err("questions whose answers it does not take".to_owned()),
+                }
             }
         }
     }
@@ -308,6 +314,34 @@ mod tests {
         assert_eq!(control.next(now), Some(now + PAUSE));
         assert!(control.readable(now + PAUSE).is_some());
         control.finish().unwrap();
+    }
+
+    #[test]
+    fn who_asks_on_and_on_and_takes_no_answer_is_found_out() {
+        let (mut control, other) = pair();
+        let ask = |question| {
+            let arguments = String::new();
+            FromInterpreter::Prompt { question, call: policies::Call::Sleep, rule: 0, arguments }
+        };
+        let mut asked = 0;
+        let end = loop {
+            put(&other, &ask(asked).encode());
+            asked += 1;
+            if let Err(reason) = control.read(Instant::now()) {
+                break reason;
+            }
+            assert!(asked < 100_000);
+        };
+        assert!(end.contains("does not take"), "{end}");
+        assert!(control.saying.len() <= MOST_UNTAKEN + 1);
+        // Who takes them asks as often as it likes.
+        let (mut control, other) = pair();
+        let mut buffer = [0; 64];
+        for question in 0..2 * asked {
+            put(&other, &ask(question).encode());
+            control.read(Instant::now()).unwrap();
+            assert!(recv(other.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).unwrap() > 0);
+        }
     }
 
     #[test]

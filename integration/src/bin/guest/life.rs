@@ -1,14 +1,14 @@
 //! However a run ends, nothing of it is left after two seconds.
 
 use super::bed::*;
-use super::{Test, Verdict, PASSED};
+use super::{Done, Test, Verdict, PASSED};
 use crate::ensure;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Child;
-use std::time::Duration;
+use std::process::{Child, Command};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub const TESTS: &[Test] = &[
     ("kill-9-of-the-launcher", kill_9),
@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("stopped-in-order", stopped_in_order),
     ("kill-9-of-the-interpreter", kill_9_of_the_interpreter),
     ("a-frozen-group-is-ended", frozen),
+    ("the-clock-jumps-by-years", clock_steps),
 ];
 
 const BUSY: &str = "print 'started'\nwhile True:\n  pass\n";
@@ -151,4 +152,52 @@ fn frozen() -> Verdict {
         ensure!(session.group.runs().is_empty(), "as {user}: a leaf is left: {:?}", session.group.runs());
     }
     PASSED
+}
+
+/// Sets the machine's clock: seconds from what it says now.
+fn step_clock(seconds: i64) -> Result<(), String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let mut command = Command::new("date");
+    command.arg("-s").arg(format!("@{}", now.as_secs() as i64 + seconds));
+    let set = finish(command, Duration::from_secs(30)).expect(0)?;
+    let after = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let moved = after.as_secs() as i64 - now.as_secs() as i64;
+    ensure!((moved - seconds).abs() < 60, "the clock moved by {moved}: {}", set.all());
+    Ok(())
+}
+
+/// Timers, rates, the wall limit and the time that passed go by a clock that nobody sets.
+fn clock_steps() -> Verdict {
+    const YEAR: i64 = 365 * 24 * 3600;
+    // 6 000 bytes at 1 000 a second, the first second's at once: five seconds at least.
+    let program = "print 'started'\ni = 0\nwhile i < 20:\n  before = getruntime()\n  sleep(0.1)\n  \
+                   passed = getruntime() - before\n  if passed < 0.09 or passed > 60:\n    print 'WRONG', passed\n  \
+                   print 'x' * 299\n  i = i + 1\nprint 'done'\n";
+    let mut figures = Vec::new();
+    for user in USERS {
+        let session = Session::new("clock", user)?;
+        let text = policy(&[("lograte", "1000")]);
+        let run = Run::new(user, Some(&session.own), &text, program).option("--wall").option("300");
+        let child = run.start()?;
+        let mut steps = 0;
+        let mut sum = 0;
+        let began = std::time::Instant::now();
+        for seconds in [YEAR, -2 * YEAR, YEAR, -3600, 40 * 24 * 3600].iter().cycle() {
+            std::thread::sleep(Duration::from_millis(300));
+            if run.report()["exit_code"].is_u64() || began.elapsed() > Duration::from_secs(90) {
+                break;
+            }
+            step_clock(*seconds)?;
+            steps += 1;
+            sum += seconds;
+        }
+        step_clock(-sum)?;
+        let ended = wait(child, Duration::from_secs(60)).expect(0)?;
+        let elapsed = run.report()["elapsed_seconds"].as_f64().unwrap_or(0.0);
+        ensure!(ended.stdout.ends_with("done\n") && !ended.stdout.contains("WRONG"), "{}", ended.all());
+        ensure!(steps >= 3, "only {steps} steps fell into the run");
+        ensure!((4.8..90.0).contains(&elapsed), "it took {elapsed} s: {}", ended.all());
+        figures.push(format!("{steps} steps in {elapsed:.1} s"));
+    }
+    Ok(Done::Passed(figures.join("; ")))
 }
