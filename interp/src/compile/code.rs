@@ -111,12 +111,25 @@ pub struct AttributeSite {
     /// The name; interned.
     pub name: Str,
     /// What was found lately.
-    pub cache: [Cell<AttributeCache>; WAYS],
+    pub cache: [Way; WAYS],
     /// Which way is filled next.
     pub next: Cell<u8>,
 }
 
-/// One way of an attribute cache.
+/// One way of an attribute cache. Its parts are cells of their own, so that a look at one does not copy all.
+#[derive(Debug)]
+pub struct Way {
+    /// See [`AttributeCache::key`].
+    pub key: Cell<u32>,
+    /// See [`AttributeCache::epoch`].
+    pub epoch: Cell<u32>,
+    /// See [`AttributeCache::slot`].
+    pub slot: Cell<u32>,
+    /// See [`AttributeCache::class`].
+    pub class: Cell<u32>,
+}
+
+/// What one way of an attribute cache holds.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeCache {
     /// Shape of the instance, or `NO_SHAPE - class` for values without shapes; 0 is never found.
@@ -138,21 +151,32 @@ pub const FUNCTION: u32 = u32::MAX - 1;
 /// [`AttributeCache::class`] of a built-in method.
 pub const NATIVE: u32 = u32::MAX - 2;
 
-impl AttributeCache {
-    /// Matches nothing.
-    pub const EMPTY: AttributeCache = AttributeCache { key: u32::MAX, epoch: 0, slot: 0, class: 0 };
+impl Way {
+    /// A way that no key finds.
+    const fn empty() -> Way {
+        Way { key: Cell::new(u32::MAX), epoch: Cell::new(0), slot: Cell::new(0), class: Cell::new(0) }
+    }
 }
 
 impl AttributeSite {
     /// A site that knows nothing yet.
     pub fn new(name: Str) -> AttributeSite {
-        AttributeSite { name, cache: [const { Cell::new(AttributeCache::EMPTY) }; WAYS], next: Cell::new(0) }
+        AttributeSite { name, cache: [const { Way::empty() }; WAYS], next: Cell::new(0) }
+    }
+
+    /// What is known about a key, which is not `u32::MAX`.
+    #[inline(always)]
+    pub fn find(&self, key: u32) -> Option<&Way> {
+        self.cache.iter().find(|way| way.key.get() == key)
     }
 
     /// Notes what was found.
     pub fn fill(&self, cache: AttributeCache) {
-        let way = usize::from(self.next.get()) % WAYS;
-        self.cache[way].set(cache);
+        let way = &self.cache[usize::from(self.next.get()) % WAYS];
+        way.key.set(cache.key);
+        way.epoch.set(cache.epoch);
+        way.slot.set(cache.slot);
+        way.class.set(cache.class);
         self.next.set(self.next.get().wrapping_add(1));
     }
 }

@@ -15,8 +15,8 @@ mod statement;
 use std::rc::Rc;
 
 pub use code::{
-    AttributeCache, AttributeSite, Capture, Code, GlobalSite, HandlerRange, Inner, FUNCTION, IN_INSTANCE,
-    NATIVE, WAYS,
+    AttributeCache, AttributeSite, Capture, Code, GlobalSite, HandlerRange, Inner, Way, FUNCTION,
+    IN_INSTANCE, NATIVE, WAYS,
 };
 pub use dis::disassemble;
 pub use op::{Op, Reg};

@@ -335,6 +335,12 @@ impl Heap {
         self.counts[Kind::Function as usize][function.index()] += 1;
     }
 
+    /// [`Heap::retain`] of an instance.
+    #[inline(always)]
+    pub(crate) fn retain_instance(&mut self, instance: Instance) {
+        self.counts[Kind::Instance as usize][instance.index()] += 1;
+    }
+
     /// [`Heap::release`] of a function.
     #[inline(always)]
     pub(crate) fn release_function(&mut self, function: Function) {

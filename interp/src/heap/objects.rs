@@ -111,6 +111,8 @@ pub struct XRangeData {
 pub struct FunctionData {
     /// The compiled body; shared by all functions made from one `def`.
     pub code: Rc<Code>,
+    /// [`Code::arity`], kept here because every call looks at it.
+    pub arity: u16,
     /// The namespace its globals live in.
     pub globals: Dict,
     /// Defaults of the last parameters.

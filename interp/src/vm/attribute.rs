@@ -1,7 +1,7 @@
 //! Attributes: the full look-up, and the caches of attribute sites.
 
 use super::Vm;
-use crate::compile::{AttributeCache, AttributeSite, FUNCTION, IN_INSTANCE, NATIVE, WAYS};
+use crate::compile::{AttributeCache, AttributeSite, Way, FUNCTION, IN_INSTANCE, NATIVE};
 use crate::heap::{Builtin, Class, Instance, Outcome, Raised, Shape, Str, Style, Value};
 
 /// What [`Vm::prepare_method`] found.
@@ -443,31 +443,10 @@ impl Vm {
         self.set_attribute(object, site.name, value)
     }
 
-    /// The way of a site that knows this shape, or one of another key.
-    #[inline(always)]
-    pub(crate) fn cached(site: &AttributeSite, key: u32) -> AttributeCache {
-        let first = site.cache[0].get();
-        if first.key == key {
-            return first;
-        }
-        Vm::other_way(site, key)
-    }
-
-    #[inline(never)]
-    fn other_way(site: &AttributeSite, key: u32) -> AttributeCache {
-        for way in 1..WAYS {
-            let cache = site.cache[way].get();
-            if cache.key == key {
-                return cache;
-            }
-        }
-        AttributeCache::EMPTY
-    }
-
     /// Adds an attribute in the place a cache says. Takes `value` over.
     #[inline(always)]
-    pub(crate) fn add_cached(&mut self, instance: Instance, cache: AttributeCache, value: Value) {
-        self.heap.add_slot(instance, Shape(cache.class), cache.slot as usize, value);
+    pub(crate) fn add_cached(&mut self, instance: Instance, way: &Way, value: Value) {
+        self.heap.add_slot(instance, Shape(way.class.get()), way.slot.get() as usize, value);
     }
 }
 

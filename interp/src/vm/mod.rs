@@ -298,6 +298,7 @@ impl Vm {
 
     fn function_of(&mut self, code: Rc<Code>, globals: Dict) -> Value {
         Value::Function(self.heap.new_function(FunctionData {
+            arity: code.arity,
             code,
             globals,
             defaults: Box::default(),

@@ -23,15 +23,15 @@ impl Vm {
     /// room for a frame.
     #[inline(always)]
     pub(super) fn enters(&mut self, function: Function, count: usize, depth: usize) -> Option<Rc<Code>> {
-        let code = &self.heap.functions[function].code;
-        if usize::from(code.arity) != count || depth >= RECURSION_LIMIT {
+        let data = &self.heap.functions[function];
+        if usize::from(data.arity) != count || depth >= RECURSION_LIMIT {
             return None;
         }
         self.fuel -= 1;
         if self.fuel < 0 {
             return None;
         }
-        Some(Rc::clone(code))
+        Some(Rc::clone(&data.code))
     }
 
     /// `t(t + 1, …)` of a class of the program whose instances need nothing but their `__init__`, which can be
@@ -191,10 +191,10 @@ impl Vm {
             regs[0] = Value::Unset;
             self.heap.release_function(function);
         }
-        for place in &mut regs[1..usize::from(code.locals.max(1))] {
-            let old = *place;
+        for register in 1..code.locals {
+            let old = regs[usize::from(register)];
             if old.is_counted() {
-                *place = Value::Unset;
+                regs[usize::from(register)] = Value::Unset;
                 self.drop_value(old);
             }
         }

@@ -20,13 +20,14 @@ impl Vm {
         let site = &code.sites[usize::from(site)];
         if let Value::Instance(instance) = regs[usize::from(a)] {
             let data = &self.heap.instances[instance];
-            let cache = Vm::cached(site, data.shape.0);
-            if cache.class == IN_INSTANCE && cache.key == data.shape.0 {
-                let value = data.slot(cache.slot as usize);
-                self.heap.retain(value);
-                self.consume(regs, code.locals, a);
-                self.put(regs, d, value);
-                return Ok(());
+            if let Some(way) = site.find(data.shape.0) {
+                if way.class.get() == IN_INSTANCE {
+                    let value = data.slot(way.slot.get() as usize);
+                    self.heap.retain(value);
+                    self.consume(regs, code.locals, a);
+                    self.put(regs, d, value);
+                    return Ok(());
+                }
             }
         }
         self.attribute_slow(regs, code, d, a, site)
@@ -60,12 +61,12 @@ impl Vm {
     /// A value of the class that a cache knows.
     fn cached_class_value(&self, instance: Instance, site: &AttributeSite) -> Option<Value> {
         let key = self.heap.instances[instance].shape.0;
-        let cache = Vm::cached(site, key);
-        if cache.key != key || cache.epoch != self.heap.class_epoch || cache.class >= NATIVE {
+        let way = site.find(key)?;
+        if way.epoch.get() != self.heap.class_epoch || way.class.get() >= NATIVE {
             return None;
         }
-        let owner = &self.heap.classes[Class(u64::from(cache.class))];
-        let value = owner.attributes.value(cache.slot as usize);
+        let owner = &self.heap.classes[Class(u64::from(way.class.get()))];
+        let value = owner.attributes.value(way.slot.get() as usize);
         // It may have been replaced by one that binds.
         binds_to_nothing(value).then_some(value)
     }
@@ -84,9 +85,9 @@ impl Vm {
         if let Value::Instance(instance) = regs[usize::from(a)] {
             let value = regs[usize::from(b)];
             let data = &mut self.heap.instances[instance];
-            let cache = Vm::cached(site, data.shape.0);
-            if cache.class == IN_INSTANCE && cache.key == data.shape.0 && !value.is_unset() {
-                let old = std::mem::replace(data.slot_mut(cache.slot as usize), value);
+            let known = site.find(data.shape.0).filter(|way| way.class.get() == IN_INSTANCE);
+            if let (Some(way), false) = (known, value.is_unset()) {
+                let old = std::mem::replace(data.slot_mut(way.slot.get() as usize), value);
                 if b >= code.locals {
                     regs[usize::from(b)] = Value::Unset;
                 } else {
@@ -120,12 +121,12 @@ impl Vm {
             }
             Value::Instance(instance) => {
                 let shape = self.heap.instances[instance].shape.0;
-                let cache = Vm::cached(site, shape);
-                if cache.key == shape && cache.epoch == 0 && cache.class != IN_INSTANCE {
-                    self.add_cached(instance, cache, value);
-                    Ok(())
-                } else {
-                    self.set_attribute_filling(object, site, value)
+                match site.find(shape) {
+                    Some(way) if way.epoch.get() == 0 && way.class.get() != IN_INSTANCE => {
+                        self.add_cached(instance, way, value);
+                        Ok(())
+                    }
+                    _ => self.set_attribute_filling(object, site, value),
                 }
             }
             _ => self.set_attribute_filling(object, site, value),
@@ -166,27 +167,32 @@ impl Vm {
     ) -> Outcome<()> {
         let object = regs[usize::from(a)];
         let site = &code.sites[usize::from(site)];
+        let first = t.wrapping_add(1);
+        // Instances first, by a test that is predicted well.
+        if let Value::Instance(instance) = object {
+            if let Some(way) = site.find(self.heap.instances[instance].shape.0) {
+                if way.epoch.get() == self.heap.class_epoch && way.class.get() == FUNCTION {
+                    let function = Function(u64::from(way.slot.get()));
+                    self.heap.retain_function(function);
+                    regs[usize::from(t)] = Value::Function(function);
+                    if a != first {
+                        self.heap.retain_instance(instance);
+                        regs[usize::from(first)] = object;
+                    }
+                    return Ok(());
+                }
+            }
+        }
         let key = match object {
             Value::Instance(instance) => self.heap.instances[instance].shape.0,
             Value::Class(_) | Value::Function(_) | Value::Method(_) | Value::Api(_) => u32::MAX,
             Value::Unset => return Err(self.unbound(code, a)),
             other => class_key(self.heap.class_of_common(other)),
         };
-        let first = t.wrapping_add(1);
-        let cache = Vm::cached(site, key);
-        if cache.key == key && cache.epoch == self.heap.class_epoch {
-            let callee = match cache.class {
-                FUNCTION => {
-                    let function = Function(u64::from(cache.slot));
-                    self.heap.retain_function(function);
-                    Value::Function(function)
-                }
-                NATIVE => Value::Native(NativeId(u64::from(cache.slot))),
-                _ => Value::Unset,
-            };
-            if !callee.is_unset() {
+        if let (Some(way), false) = (site.find(key), key == u32::MAX) {
+            if way.epoch.get() == self.heap.class_epoch && way.class.get() == NATIVE {
                 // Both are temporaries, and free unless `a` is one of them.
-                regs[usize::from(t)] = callee;
+                regs[usize::from(t)] = Value::Native(NativeId(u64::from(way.slot.get())));
                 if a != first {
                     self.heap.retain(object);
                     regs[usize::from(first)] = object;

@@ -19,20 +19,22 @@ use super::slow::Registers;
 use super::thread::{Frame, FrameKind, Stop, Thread};
 use super::{Vm, WINDOW};
 use crate::compile::{Code, Op, Reg};
-use crate::heap::Value;
+use crate::heap::{Heap, Value};
 
-/// Why the instructions of a frame are left for those of another.
-enum Then {
-    /// Enter this code; the value of the call goes to `d`.
-    Enter { callee: Rc<Code>, d: Reg, t: Reg, kind: FrameKind },
-    /// Return this: owned.
-    Return(Value),
+/// The window of registers from `base` on, if the stack reaches that far.
+#[inline(always)]
+fn window(stack: &mut [Value], base: u32) -> Option<&mut Registers> {
+    let base = base as usize;
+    stack.get_mut(base..base + WINDOW)?.first_chunk_mut()
 }
 
-/// A callee that no frame's stack has room for.
+/// The window of registers from `base` on; the stack is made to reach that far.
 #[inline(always)]
-fn window(stack: &mut [Value], base: usize) -> Option<&mut Registers> {
-    stack.get_mut(base..base.checked_add(WINDOW)?)?.first_chunk_mut::<WINDOW>()
+fn reached<'s>(stack: &'s mut Vec<Value>, base: u32, heap: &mut Heap) -> Option<&'s mut Registers> {
+    if stack.len() < base as usize + WINDOW {
+        Thread::grow(stack, base as usize, heap);
+    }
+    window(stack, base)
 }
 
 impl Vm {
@@ -45,132 +47,191 @@ impl Vm {
         pc: usize,
         base: usize,
     ) -> Result<Action, Stop> {
-        let (mut running, mut pc, mut base) = (code, pc, base);
+        let (mut running, mut pc, mut base) = (code, pc, base as u32);
         let Thread { stack, frames, handled, instances, .. } = thread;
+        let Some(mut regs) = reached(stack, base, &mut self.heap) else {
+            return self.leave_code(thread, running, pc, base as usize, Exit::Fuel);
+        };
         let exit = 'frame: loop {
             // Everything reaches the code through `running`: one pointer to keep at hand.
             let code: &Rc<Code> = &running;
+            // The instructions still to come, so that the next one is found by one comparison.
             let ops: &[Op] = &code.ops;
-            let Some(regs) = window(stack, base) else {
-                Thread::reach(stack, base, &mut self.heap);
-                continue 'frame;
-            };
+            let mut rest = ops[pc..].iter();
 
-            macro_rules! attempt {
-                ($e:expr) => {
-                    match $e {
-                        Ok(value) => value,
-                        Err(raised) => break 'frame Exit::Raise(raised),
-                    }
-                };
-            }
-            // An instruction whose value may come later, into `d`.
-            macro_rules! step {
-                ($d:expr, $e:expr) => {
-                    if let Some(flow) = attempt!($e) {
-                        break 'frame Exit::Flow(flow, $d);
-                    }
-                };
-            }
-            // Arithmetic in place, or by `number_slow`.
-            macro_rules! number {
+            let exit = 'ops: loop {
+                macro_rules! go {
+                    ($to:expr) => {
+                        rest = ops[$to as usize..].iter()
+                    };
+                }
+                // Enters a function's code; the value of the call goes to `d`.
+                macro_rules! enter {
+                    ($callee:expr, $d:expr, $t:expr, $kind:expr) => {{
+                        pc = ops.len() - rest.len();
+                        let caller = std::mem::replace(&mut running, $callee);
+                        frames.push(code_frame(caller, pc, base as usize, $d, $kind));
+                        base += u32::from($t);
+                        pc = 0;
+                        match window(stack, base) {
+                            Some(window) => regs = window,
+                            None => {
+                                Thread::grow(stack, base as usize, &mut self.heap);
+                                match window(stack, base) {
+                                    Some(window) => regs = window,
+                                    None => break 'frame Exit::Fuel,
+                                }
+                            }
+                        }
+                        continue 'frame;
+                    }};
+                }
+                // Returns an owned value to the frame below, if that is one of code.
+                macro_rules! give {
+                    ($value:expr) => {{
+                        let value: Value = $value;
+                        self.drop_locals(regs, code);
+                        match frames.pop() {
+                            Some(Frame { code: Some(caller), pc: at, base: b, dst, kind })
+                                if kind == FrameKind::Store
+                                    || (kind == FrameKind::Init && value.is_none()) =>
+                            {
+                                running = caller;
+                                pc = at as usize;
+                                base = b;
+                                // It was reached before the call.
+                                match window(stack, base) {
+                                    Some(window) => regs = window,
+                                    None => break 'frame Exit::Fuel,
+                                }
+                                let value = match kind {
+                                    FrameKind::Init => instances.pop().unwrap_or(Value::None),
+                                    _ => value,
+                                };
+                                self.put(regs, dst, value);
+                                continue 'frame;
+                            }
+                            Some(frame) => {
+                                frames.push(frame);
+                                break 'ops Exit::Return(value);
+                            }
+                            None => break 'ops Exit::Return(value),
+                        }
+                    }};
+                }
+                macro_rules! attempt {
+                    ($e:expr) => {
+                        match $e {
+                            Ok(value) => value,
+                            Err(raised) => break 'ops Exit::Raise(raised),
+                        }
+                    };
+                }
+                // An instruction whose value may come later, into `d`.
+                macro_rules! step {
+                    ($d:expr, $e:expr) => {
+                        if let Some(flow) = attempt!($e) {
+                            break 'ops Exit::Flow(flow, $d);
+                        }
+                    };
+                }
+                // Arithmetic in place, or by `number_slow`.
+                macro_rules! number {
                 ($how:ident, $d:expr, $a:expr, $b:expr, $op:expr, $($by:expr),+) => {
                     if !self.$how(regs, ($d, $a, $b), $($by),+) {
                         step!($d, self.number_slow(regs, code, $op));
                     }
                 };
             }
-            macro_rules! jump {
-                ($to:expr) => {{
-                    pc = $to as usize;
-                    self.fuel -= 1;
-                    if self.fuel < 0 {
-                        break 'frame Exit::Fuel;
-                    }
-                }};
-            }
-            macro_rules! jump_if {
-                ($to:expr, $wanted:expr, $e:expr) => {
-                    if attempt!($e) == $wanted {
-                        jump!($to);
-                    }
-                };
-            }
-            // Ints and floats are compared in the loop, each with a jump of its own.
-            macro_rules! branch {
-                ($a:expr, $b:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
-                    match (regs[usize::from($a)], regs[usize::from($b)]) {
-                        (Value::Int(x), Value::Int(y)) => {
-                            if i64::$test(&x, &y) == $wanted {
-                                jump!($to);
+                macro_rules! jump {
+                    ($to:expr) => {{
+                        go!($to);
+                        self.fuel -= 1;
+                        if self.fuel < 0 {
+                            break 'ops Exit::Fuel;
+                        }
+                    }};
+                }
+                macro_rules! jump_if {
+                    ($to:expr, $wanted:expr, $e:expr) => {
+                        if attempt!($e) == $wanted {
+                            jump!($to);
+                        }
+                    };
+                }
+                // Ints and floats are compared in the loop, each with a jump of its own.
+                macro_rules! branch {
+                    ($a:expr, $b:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
+                        match (regs[usize::from($a)], regs[usize::from($b)]) {
+                            (Value::Int(x), Value::Int(y)) => {
+                                if i64::$test(&x, &y) == $wanted {
+                                    jump!($to);
+                                }
+                            }
+                            (Value::Float(x), Value::Float(y)) => {
+                                if f64::$test(&x.get(), &y.get()) == $wanted {
+                                    jump!($to);
+                                }
+                            }
+                            _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
+                        }
+                    };
+                }
+                macro_rules! branch_int {
+                    ($a:expr, $i:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
+                        match regs[usize::from($a)] {
+                            Value::Int(x) => {
+                                if i64::$test(&x, &i64::from($i)) == $wanted {
+                                    jump!($to);
+                                }
+                            }
+                            _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
+                        }
+                    };
+                }
+                macro_rules! truth {
+                    ($a:expr, $to:expr, $wanted:expr) => {
+                        match regs[usize::from($a)] {
+                            Value::Bool(truth) => {
+                                if truth.get() == $wanted {
+                                    jump!($to);
+                                }
+                            }
+                            Value::Int(i) => {
+                                if (i != 0) == $wanted {
+                                    jump!($to);
+                                }
+                            }
+                            _ => jump_if!($to, $wanted, self.truth_step(regs, code, $a)),
+                        }
+                    };
+                }
+                macro_rules! call {
+                    ($d:expr, $t:expr, $count:expr, $on_object:expr) => {{
+                        let (d, t, count): (Reg, Reg, usize) = ($d, $t, $count);
+                        if let Value::Function(function) = regs[usize::from(t)] {
+                            match self.enters(function, count, frames.len()) {
+                                Some(callee) => enter!(callee, d, t, FrameKind::Store),
+                                None => break 'ops Exit::Call { d, t, count },
                             }
                         }
-                        (Value::Float(x), Value::Float(y)) => {
-                            if f64::$test(&x.get(), &y.get()) == $wanted {
-                                jump!($to);
+                        if let Value::Class(class) = regs[usize::from(t)] {
+                            if let Some((callee, instance)) =
+                                self.constructs(regs, class, (t, count), frames.len())
+                            {
+                                instances.push(instance);
+                                enter!(callee, d, t, FrameKind::Init);
                             }
                         }
-                        _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
-                    }
-                };
-            }
-            macro_rules! branch_int {
-                ($a:expr, $i:expr, $to:expr, $op:expr, $wanted:expr, $test:ident) => {
-                    match regs[usize::from($a)] {
-                        Value::Int(x) => {
-                            if i64::$test(&x, &i64::from($i)) == $wanted {
-                                jump!($to);
-                            }
+                        match attempt!(self.op_call(regs, (d, t, count), $on_object)) {
+                            Called::Done => {}
+                            Called::Flow(flow) => break 'ops Exit::Flow(flow, d),
+                            Called::Slow => break 'ops Exit::Call { d, t, count },
                         }
-                        _ => jump_if!($to, true, self.branch_slow(regs, code, $op)),
-                    }
-                };
-            }
-            macro_rules! truth {
-                ($a:expr, $to:expr, $wanted:expr) => {
-                    match regs[usize::from($a)] {
-                        Value::Bool(truth) => {
-                            if truth.get() == $wanted {
-                                jump!($to);
-                            }
-                        }
-                        Value::Int(i) => {
-                            if (i != 0) == $wanted {
-                                jump!($to);
-                            }
-                        }
-                        _ => jump_if!($to, $wanted, self.truth_step(regs, code, $a)),
-                    }
-                };
-            }
-            macro_rules! call {
-                ($d:expr, $t:expr, $count:expr, $on_object:expr) => {{
-                    let (d, t, count): (Reg, Reg, usize) = ($d, $t, $count);
-                    if let Value::Function(function) = regs[usize::from(t)] {
-                        match self.enters(function, count, frames.len()) {
-                            Some(callee) => break Then::Enter { callee, d, t, kind: FrameKind::Store },
-                            None => break 'frame Exit::Call { d, t, count },
-                        }
-                    }
-                    if let Value::Class(class) = regs[usize::from(t)] {
-                        if let Some((callee, instance)) =
-                            self.constructs(regs, class, (t, count), frames.len())
-                        {
-                            instances.push(instance);
-                            break Then::Enter { callee, d, t, kind: FrameKind::Init };
-                        }
-                    }
-                    match attempt!(self.op_call(regs, (d, t, count), $on_object)) {
-                        Called::Done => {}
-                        Called::Flow(flow) => break 'frame Exit::Flow(flow, d),
-                        Called::Slow => break 'frame Exit::Call { d, t, count },
-                    }
-                }};
-            }
+                    }};
+                }
 
-            let then = loop {
-                let Some(op) = ops.get(pc) else { break Then::Return(Value::None) };
-                pc += 1;
+                let Some(op) = rest.next() else { give!(Value::None) };
                 match *op {
                     Op::Copy { d, a } => attempt!(self.op_copy(regs, code, d, a)),
                     Op::CopyTwo { d, a, b } => attempt!(self.op_copy_two(regs, code, d, a, b)),
@@ -288,15 +349,15 @@ impl Vm {
                     Op::JumpFalse { a, to } => truth!(a, to, false),
                     Op::KeepTrue { a, to } => {
                         if self.op_keep(regs, code, a, true) {
-                            pc = to as usize;
+                            go!(to);
                         }
                     }
                     Op::KeepFalse { a, to } => {
                         if !self.op_keep(regs, code, a, false) {
-                            pc = to as usize;
+                            go!(to);
                         }
                     }
-                    Op::Jump { to } => pc = to as usize,
+                    Op::Jump { to } => go!(to),
                     Op::Loop { to } => jump!(to),
 
                     Op::Attribute { d, a, site } => attempt!(self.op_attribute(regs, code, d, a, site)),
@@ -335,21 +396,23 @@ impl Vm {
                     Op::Next { t, d, to } => match attempt!(self.op_next(regs, t, d)) {
                         Next::Item => jump!(to),
                         Next::End => {}
-                        Next::Wait(flow) => break 'frame Exit::Again(flow),
+                        Next::Wait(flow) => break 'ops Exit::Again(flow),
                     },
                     Op::Range { t, count, to } => {
                         if self.op_range(regs, t, count) {
-                            pc = to as usize;
+                            go!(to);
                         }
                     }
 
                     Op::CallGlobal { d, t, count, g } => {
                         let callee = attempt!(self.op_callee(regs, code, g));
                         if let Value::Function(function) = callee {
-                            if let Some(code) = self.enters(function, usize::from(count), frames.len()) {
+                            if let Some(function_code) =
+                                self.enters(function, usize::from(count), frames.len())
+                            {
                                 self.heap.retain_function(function);
                                 regs[usize::from(t)] = callee;
-                                break Then::Enter { callee: code, d, t, kind: FrameKind::Store };
+                                enter!(function_code, d, t, FrameKind::Store);
                             }
                         }
                         self.heap.retain(callee);
@@ -370,19 +433,19 @@ impl Vm {
                             Op::CallSpread { extra, .. } => extra,
                             _ => 0,
                         };
-                        let first = base + usize::from(t);
+                        let first = base as usize + usize::from(t);
                         let result = self.spread(stack, first, usize::from(count), code, k, extra);
                         let (count, extra) = attempt!(result);
-                        break 'frame Exit::CallExtra { d, t, count, extra };
+                        break 'ops Exit::CallExtra { d, t, count, extra };
                     }
                     Op::Return { a } => {
                         let value = std::mem::replace(&mut regs[usize::from(a)], Value::Unset);
                         if value.is_unset() {
-                            break 'frame Exit::Raise(self.unbound(code, a));
+                            break 'ops Exit::Raise(self.unbound(code, a));
                         }
-                        break Then::Return(value);
+                        give!(value);
                     }
-                    Op::ReturnNone => break Then::Return(Value::None),
+                    Op::ReturnNone => give!(Value::None),
                     Op::Function { d, t, count, f } => {
                         let function = self.make_function(regs, code, t, count, f);
                         self.put(regs, d, function);
@@ -393,55 +456,55 @@ impl Vm {
                     }
 
                     Op::Raise { t, count } => match self.op_raise(regs, t, count) {
-                        Raise::Raised(raised) => break 'frame Exit::Raise(raised),
-                        Raise::Call(flow) => break 'frame Exit::Flow(flow, t),
+                        Raise::Raised(raised) => break 'ops Exit::Raise(raised),
+                        Raise::Call(flow) => break 'ops Exit::Flow(flow, t),
                     },
-                    Op::RaiseAgain => break 'frame Exit::Raise(self.op_raise_again(handled)),
+                    Op::RaiseAgain => break 'ops Exit::Raise(self.op_raise_again(handled)),
                     Op::Handling { t } => self.op_handling(regs, code, handled, t),
                     Op::EndHandling => self.end_handling(handled, code, regs),
-                    Op::Reraise { t } => break 'frame Exit::Raise(self.op_reraise(regs, t)),
+                    Op::Reraise { t } => break 'ops Exit::Raise(self.op_reraise(regs, t)),
                     Op::Match { t, a, to } => {
                         if !attempt!(self.op_match(regs, code, t, a)) {
-                            pc = to as usize;
+                            go!(to);
                         }
                     }
                     Op::EndFinally { t } => {
                         if regs[usize::from(t)].is_counted() {
-                            break 'frame Exit::Raise(self.op_reraise(regs, t));
+                            break 'ops Exit::Raise(self.op_reraise(regs, t));
                         }
                     }
                     Op::IfReason { t, i, to } => {
                         if matches!(regs[usize::from(t)], Value::Int(reason) if reason == i64::from(i)) {
-                            pc = to as usize;
+                            go!(to);
                         }
                     }
                     Op::AssertFail { t, count } => {
-                        break 'frame Exit::Raise(self.op_assert_fail(regs, t, count));
+                        break 'ops Exit::Raise(self.op_assert_fail(regs, t, count));
                     }
 
                     Op::PrintStr { a, to } => match attempt!(self.op_print(regs, code, a, true)) {
-                        Printed::Done => pc = to as usize,
+                        Printed::Done => go!(to),
                         Printed::NotStr => {}
                         Printed::Wait(flow) => {
-                            pc = to as usize;
-                            break 'frame Exit::Print(flow);
+                            go!(to);
+                            break 'ops Exit::Print(flow);
                         }
                         Printed::WaitForSpace(flow) => {
-                            pc -= 1;
-                            break 'frame Exit::Print(flow);
+                            go!(ops.len() - rest.len() - 1);
+                            break 'ops Exit::Print(flow);
                         }
                     },
                     Op::Print { a } => match attempt!(self.op_print(regs, code, a, false)) {
                         Printed::Done | Printed::NotStr => {}
-                        Printed::Wait(flow) => break 'frame Exit::Print(flow),
+                        Printed::Wait(flow) => break 'ops Exit::Print(flow),
                         Printed::WaitForSpace(flow) => {
-                            pc -= 1;
-                            break 'frame Exit::Print(flow);
+                            go!(ops.len() - rest.len() - 1);
+                            break 'ops Exit::Print(flow);
                         }
                     },
                     Op::PrintNewline => {
                         if let Some(flow) = attempt!(self.op_print_newline()) {
-                            break 'frame Exit::Print(flow);
+                            break 'ops Exit::Print(flow);
                         }
                     }
                     Op::ToStr { d, a } => {
@@ -450,8 +513,8 @@ impl Vm {
                         step!(d, self.finish_step(regs, d, result));
                     }
                     Op::IfStr { a, to } => match regs[usize::from(a)] {
-                        Value::Str(_) => pc = to as usize,
-                        Value::Unset => break 'frame Exit::Raise(self.unbound(code, a)),
+                        Value::Str(_) => go!(to),
+                        Value::Unset => break 'ops Exit::Raise(self.unbound(code, a)),
                         _ => {}
                     },
                     Op::SoftSpace { d, f, set } => attempt!(self.op_soft_space(regs, d, f, set)),
@@ -461,46 +524,14 @@ impl Vm {
                             self.heap.settle_finalized(self.current.0, frames.len());
                         }
                         if !self.heap.finalizers.is_empty() {
-                            break 'frame Exit::Finalize;
+                            break 'ops Exit::Finalize;
                         }
                     }
                 }
             };
-            match then {
-                Then::Enter { callee, d, t, kind } => {
-                    let caller = std::mem::replace(&mut running, callee);
-                    frames.push(code_frame(caller, pc, base, d, kind));
-                    base += usize::from(t);
-                    pc = 0;
-                }
-                Then::Return(value) => {
-                    self.drop_locals(regs, code);
-                    match frames.pop() {
-                        Some(Frame { code: Some(caller), pc: at, base: b, dst, kind })
-                            if kind == FrameKind::Store || (kind == FrameKind::Init && value.is_none()) =>
-                        {
-                            running = caller;
-                            pc = at as usize;
-                            base = b as usize;
-                            let value = match kind {
-                                FrameKind::Init => instances.pop().unwrap_or(Value::None),
-                                _ => value,
-                            };
-                            let place = &mut stack[base + usize::from(dst)];
-                            let old = std::mem::replace(place, value);
-                            if old.is_counted() {
-                                self.drop_value(old);
-                            }
-                        }
-                        Some(frame) => {
-                            frames.push(frame);
-                            break 'frame Exit::Return(value);
-                        }
-                        None => break 'frame Exit::Return(value),
-                    }
-                }
-            }
+            pc = ops.len() - rest.len();
+            break 'frame exit;
         };
-        self.leave_code(thread, running, pc, base, exit)
+        self.leave_code(thread, running, pc, base as usize, exit)
     }
 }

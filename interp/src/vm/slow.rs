@@ -467,6 +467,7 @@ impl Vm {
             None => self.heap.new_dict(),
         };
         Value::Function(self.heap.new_function(FunctionData {
+            arity: inner.code.arity,
             code: Rc::clone(&inner.code),
             globals,
             defaults: defaults.into(),

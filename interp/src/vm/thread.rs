@@ -310,7 +310,7 @@ impl Thread {
 
     #[cold]
     #[inline(never)]
-    fn grow(stack: &mut Vec<Value>, base: usize, heap: &mut crate::heap::Heap) {
+    pub(crate) fn grow(stack: &mut Vec<Value>, base: usize, heap: &mut crate::heap::Heap) {
         let before = stack.capacity();
         let wanted = (base + WINDOW).max(stack.len() * 3 / 2);
         stack.reserve_exact(wanted - stack.len());
