@@ -18,6 +18,7 @@ pub mod run;
 pub mod scratch;
 pub mod setting;
 pub mod timed;
+pub mod tutorial;
 
 use std::path::{Path, PathBuf};
 

@@ -67,7 +67,7 @@ impl Setting {
     /// A run of one of `examples/` under the sample policy that suits all of them.
     pub fn launch_example(&self, name: &str) -> Launch {
         let policy = self.copy("policies/restrictions.test");
-        let program = self.copy(&format!("examples/{name}"));
+        let program = self.write(name, crate::tutorial::example(name));
         self.launch_files(policy, program)
     }
 }

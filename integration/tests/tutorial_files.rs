@@ -14,11 +14,13 @@ fn hello_world_prints_its_line() {
 
 #[test]
 fn global_is_refused_with_line_reason_and_remedy() {
+    let text = integration::tutorial::example("example.1.3.wrong.repy");
+    let line = text.lines().position(|line| line.trim_start().starts_with("global ")).expect("there") + 1;
     for user in users() {
         let setting = Setting::new("global", user);
         let run = setting.launch_example("example.1.3.wrong.repy").run(20);
         run.expect_code(3).expect_stdout("");
-        for text in ["global", "example.1.3.wrong.repy:8", "mycontext", "^"] {
+        for text in ["global", &format!("example.1.3.wrong.repy:{line}"), "mycontext", "^"] {
             run.expect_stderr(text);
         }
     }
@@ -69,5 +71,27 @@ fn a_file_name_outside_the_vessel_is_refused() {
         let run = setting.launch_example("example.2.2.repy").argument("../outside").run(20);
         run.expect_code(1).expect_stderr("disallowed character");
         assert_eq!(std::fs::read_to_string(outside).expect("still there"), "untouched");
+    }
+}
+
+/// The tests of this file and of tutorial_network.rs run the tutorial's own texts where
+/// `REPY_TUTORIAL` names its file; here it is seen that each of them was found.
+#[test]
+fn the_tutorials_own_texts_are_what_is_run() {
+    let Some(file) = integration::tutorial::file() else {
+        return integration::skipped("REPY_TUTORIAL names no file with the original tutorial");
+    };
+    let text = std::fs::read_to_string(&file).expect("REPY_TUTORIAL can be read");
+    let found = integration::tutorial::programs(&text);
+    assert_eq!(found.len(), integration::tutorial::names().count(), "{found:#?}");
+    let setting = Setting::new("own", integration::run::User::Caller);
+    let policy = setting.copy("policies/restrictions.test");
+    for name in integration::tutorial::names() {
+        let program = setting.write(name, integration::tutorial::example(name));
+        let mut command = std::process::Command::new(integration::bin("repy-launch"));
+        command.arg("check").arg(&policy).arg(program);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let run = integration::run::finish(command, std::time::Duration::from_secs(60));
+        assert_eq!(run.code() != 3, name != "example.1.3.wrong.repy", "{name}: {run:?}");
     }
 }

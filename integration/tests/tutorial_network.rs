@@ -240,9 +240,7 @@ fn names_are_looked_up_in_the_hosts_file_and_by_the_resolver() {
 #[test]
 fn the_time_is_asked_by_udp() {
     let Some(mut network) = Network::new("t42") else { return };
-    let source = std::fs::read_to_string(integration::project_root().join("examples/example.4.2.repy"));
-    let names: String = source
-        .expect("the example")
+    let names: String = integration::tutorial::example("example.4.2.repy")
         .split('"')
         .filter(|word| word.contains('.') && !word.contains(' '))
         .map(|name| format!("{SERVER_ADDRESS} {name}\n"))

@@ -80,33 +80,53 @@ fn ntp(at: &str) -> std::io::Result<()> {
 
 fn dns(at: &str, count: u16, first: Ipv4Addr) -> std::io::Result<()> {
     let socket = UdpSocket::bind(at)?;
+    let listener = TcpListener::bind(at)?;
     ready();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Whoever does not ask properly gets no answer.
+            let _ = answer_by_stream(stream, count, first);
+        }
+    });
     let mut question = [0u8; 1024];
     loop {
         let (length, from) = socket.recv_from(&mut question)?;
-        if count == 0 || length < 17 {
-            continue;
-        }
-        let asked = &question[12..length];
-        let Some(end) = asked.iter().position(|b| *b == 0).map(|i| i + 5).filter(|e| *e <= asked.len())
-        else {
-            continue;
-        };
-        let mut reply = question[..2].to_vec();
-        reply.extend([0x81, 0x80, 0, 1]);
-        reply.extend(count.to_be_bytes());
-        reply.extend([0, 0, 0, 0]);
-        reply.extend(&asked[..end]);
-        for i in 0..count {
-            let address = Ipv4Addr::from(u32::from(first).wrapping_add(u32::from(i)));
-            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-            reply.extend(address.octets());
-        }
-        // Longer than one datagram may be: cut, with the truncation bit, as servers do.
-        if reply.len() > 4096 {
-            reply.truncate(4096);
+        let Some(mut reply) = addresses(&question[..length], count, first) else { continue };
+        // Longer than a datagram may be: cut, with the truncation bit, as servers do.
+        if reply.len() > 512 {
+            reply.truncate(512);
             reply[2] |= 2;
         }
         socket.send_to(&reply, from)?;
     }
+}
+
+fn answer_by_stream(mut stream: TcpStream, count: u16, first: Ipv4Addr) -> std::io::Result<()> {
+    let mut length = [0u8; 2];
+    stream.read_exact(&mut length)?;
+    let mut question = vec![0u8; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut question)?;
+    let reply = addresses(&question, count, first).unwrap_or_default();
+    let length = u16::try_from(reply.len()).map_err(std::io::Error::other)?;
+    stream.write_all(&[&length.to_be_bytes()[..], &reply].concat())
+}
+
+/// The answer with `count` addresses; none to what is no question.
+fn addresses(question: &[u8], count: u16, first: Ipv4Addr) -> Option<Vec<u8>> {
+    if count == 0 || question.len() < 17 {
+        return None;
+    }
+    let asked = &question[12..];
+    let end = asked.iter().position(|b| *b == 0).map(|i| i + 5).filter(|end| *end <= asked.len())?;
+    let mut reply = question[..2].to_vec();
+    reply.extend([0x81, 0x80, 0, 1]);
+    reply.extend(count.to_be_bytes());
+    reply.extend([0, 0, 0, 0]);
+    reply.extend(&asked[..end]);
+    for i in 0..count {
+        let address = Ipv4Addr::from(u32::from(first).wrapping_add(u32::from(i)));
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        reply.extend(address.octets());
+    }
+    Some(reply)
 }
