@@ -124,11 +124,34 @@ impl Map {
                 return pause(self);
             }
             self.paused = false;
+            if let ([source], false) = (&self.sources[..], self.function.is_unset()) {
+                // One sequence and a built-in function: no call need be set up.
+                let Some(item) = source.get(vm, self.at) else { return self.end(vm) };
+                vm.heap.retain(item);
+                let result = hook::direct(vm, self.function, &[item]);
+                self.at += 1;
+                let Some(result) = result else {
+                    return call(vm.heap.share(self.function), vec![item], self);
+                };
+                vm.heap.release(item);
+                let pushed = match result {
+                    Ok(Flow::Value(result)) => push(vm, &mut self.out, result),
+                    Ok(flow) => return Ok(chain_pending(flow, self)),
+                    Err(raised) => Err(raised),
+                };
+                if let Err(raised) = pushed {
+                    self.abandon(vm);
+                    return Err(raised);
+                }
+                if vm.is_tired() {
+                    self.paused = true;
+                    return pause(self);
+                }
+                continue;
+            }
             let row: Vec<Option<Value>> = self.sources.iter().map(|source| source.get(vm, self.at)).collect();
             if row.iter().all(Option::is_none) {
-                let out = std::mem::take(&mut self.out);
-                self.abandon(vm);
-                return value(vm.heap.new_list(out));
+                return self.end(vm);
             }
             self.at += 1;
             let row: Vec<Value> =
@@ -145,6 +168,14 @@ impl Map {
                 return Err(raised);
             }
         }
+    }
+}
+
+impl Map {
+    fn end(mut self: Box<Self>, vm: &mut Vm) -> NativeReturn {
+        let out = std::mem::take(&mut self.out);
+        self.abandon(vm);
+        value(vm.heap.new_list(out))
     }
 }
 
@@ -213,14 +244,30 @@ impl Filter {
     fn go_on(mut self: Box<Self>, vm: &mut Vm, mut verdict: Option<bool>) -> NativeReturn {
         loop {
             let Some(item) = self.source.get(vm, self.at) else { return self.finish(vm) };
-            if verdict.is_none() && is_due(vm, self.at) && !self.paused {
+            if verdict.is_none() && !self.paused && (is_due(vm, self.at) || vm.is_tired()) {
                 self.paused = true;
                 return pause(self);
             }
             self.paused = false;
             if verdict.is_none() && !self.function.is_unset() {
                 let item = vm.heap.share(item);
-                return call(vm.heap.share(self.function), vec![item], self);
+                let Some(result) = hook::direct(vm, self.function, &[item]) else {
+                    return call(vm.heap.share(self.function), vec![item], self);
+                };
+                vm.heap.release(item);
+                match result {
+                    Ok(Flow::Value(result)) => {
+                        verdict = Some(vm.truth(result));
+                        vm.heap.release(result);
+                    }
+                    Ok(flow) => return Ok(chain_pending(flow, self)),
+                    Err(raised) => {
+                        self.abandon(vm);
+                        return Err(raised);
+                    }
+                }
+                // The item may have gone from its list meanwhile.
+                continue;
             }
             let stays = match verdict.take() {
                 Some(stays) => Ok(stays),
@@ -340,19 +387,34 @@ pub fn reduce(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 impl Resume for Reduce {
     fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
         let rested = self.reached.take();
-        let is_rested = rested.is_some();
-        let result = rested.unwrap_or(result);
-        let Some(item) = self.source.get(vm, self.at) else {
-            self.abandon(vm);
-            return value(result);
-        };
-        if is_due(vm, self.at) && !is_rested {
-            self.reached = Some(result);
-            return pause(self);
+        let mut is_rested = rested.is_some();
+        let mut result = rested.unwrap_or(result);
+        loop {
+            let Some(item) = self.source.get(vm, self.at) else {
+                self.abandon(vm);
+                return value(result);
+            };
+            if !is_rested && (is_due(vm, self.at) || vm.is_tired()) {
+                self.reached = Some(result);
+                return pause(self);
+            }
+            is_rested = false;
+            self.at += 1;
+            let item = vm.heap.share(item);
+            let Some(next) = hook::direct(vm, self.function, &[result, item]) else {
+                return call(vm.heap.share(self.function), vec![result, item], self);
+            };
+            vm.heap.release(result);
+            vm.heap.release(item);
+            match next {
+                Ok(Flow::Value(next)) => result = next,
+                Ok(flow) => return Ok(chain_pending(flow, self)),
+                Err(raised) => {
+                    self.abandon(vm);
+                    return Err(raised);
+                }
+            }
         }
-        self.at += 1;
-        let item = vm.heap.share(item);
-        call(vm.heap.share(self.function), vec![result, item], self)
     }
     fn abandon(self: Box<Self>, vm: &mut Vm) {
         vm.heap.release(self.function);

@@ -48,6 +48,25 @@ impl Bytes {
         }
     }
 
+    /// The bytes, to be changed in place.
+    #[inline(always)]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        match self {
+            Bytes::Inline(length, buffer) => &mut buffer[..usize::from(*length).min(INLINE)],
+            Bytes::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Whether both hold the same bytes.
+    #[inline(always)]
+    pub fn same(&self, other: &Bytes) -> bool {
+        match (self, other) {
+            // What lies behind a short string is always zero: two moves of eight bytes compare it.
+            (Bytes::Inline(a, x), Bytes::Inline(b, y)) => a == b && x == y,
+            _ => self.as_slice() == other.as_slice(),
+        }
+    }
+
     /// Bytes held outside the slot.
     #[inline]
     pub fn outside(&self) -> usize {

@@ -25,7 +25,7 @@ impl Heap {
         if a.interned && b.interned {
             return false;
         }
-        a.body.as_slice() == b.body.as_slice()
+        a.body.same(&b.body)
     }
 
     /// The bytes of a string as text for messages: bytes above 127 become replacement characters.
@@ -75,7 +75,7 @@ impl Heap {
     }
 
     #[inline]
-    fn add_str(&mut self, body: Bytes) -> Value {
+    pub(super) fn add_str(&mut self, body: Bytes) -> Value {
         self.used += body.outside();
         let data = StrData { body, hash: std::cell::Cell::new(0), interned: false };
         Value::Str(Str(new_slot!(self, Str, strs, data)))
@@ -207,6 +207,15 @@ impl Heap {
         buffer.extend_from_slice(&self.lists[list].items[lower..upper]);
         buffer.iter().for_each(|item| self.retain(*item));
         self.new_list(buffer)
+    }
+
+    /// An empty buffer for a list of about `count` items.
+    #[inline]
+    pub fn list_buffer(&mut self, count: usize) -> Vec<Value> {
+        match count {
+            0..=SPARE_CAPACITY => self.small_buffer(),
+            _ => Vec::with_capacity(count),
+        }
     }
 
     /// An empty buffer for a small list.
@@ -411,6 +420,11 @@ impl Heap {
     /// Adds an item; whether it was new. Borrows `item`.
     pub fn set_add(&mut self, set: Set, item: Value) -> Outcome<bool> {
         let hash = self.hash(item)?;
+        self.set_add_hashed(set, hash, item)
+    }
+
+    /// [`Heap::set_add`] of an item whose hash is known.
+    pub(crate) fn set_add_hashed(&mut self, set: Set, hash: u64, item: Value) -> Outcome<bool> {
         let table = &self.sets[set].table;
         if table.find(self, hash, item).is_some() {
             return Ok(false);
@@ -434,10 +448,15 @@ impl Heap {
     /// Removes an item; whether it was there.
     pub fn set_remove(&mut self, set: Set, item: Value) -> Outcome<bool> {
         let hash = self.hash(item)?;
-        let Some(position) = self.sets[set].table.find(self, hash, item) else { return Ok(false) };
+        Ok(self.set_remove_hashed(set, hash, item))
+    }
+
+    /// [`Heap::set_remove`] of an item whose hash is known.
+    pub(crate) fn set_remove_hashed(&mut self, set: Set, hash: u64, item: Value) -> bool {
+        let Some(position) = self.sets[set].table.find(self, hash, item) else { return false };
         let (key, ()) = self.sets[set].table.remove(position);
         self.release(key);
-        Ok(true)
+        true
     }
 
     // ---- the rest ----

@@ -34,8 +34,10 @@ mod class;
 mod collect;
 mod hash;
 mod objects;
+mod sets;
 mod shape;
 mod table;
+mod text;
 mod value;
 
 use std::marker::PhantomData;
@@ -46,6 +48,7 @@ use dashu_int::IBig;
 pub use bytes::Bytes;
 pub use class::{Builtin, ClassData, Style, BUILTINS};
 pub use objects::*;
+pub use sets::Algebra;
 pub use shape::{Shape, Shapes};
 pub use table::{Entry, Table};
 pub use value::*;
@@ -369,12 +372,34 @@ impl Heap {
             self.dead.push((kind, index));
             return;
         }
+        if kind == Kind::Tuple && self.free_flat_tuple(index) {
+            return;
+        }
         self.draining = true;
         self.destroy(kind, index);
         while let Some((kind, index)) = self.dead.pop() {
             self.destroy(kind, index);
         }
         self.draining = false;
+    }
+
+    /// Frees a small tuple of what holds nothing else; false if it is of another kind.
+    #[inline]
+    fn free_flat_tuple(&mut self, index: u32) -> bool {
+        let TupleItems::Inline(length, items) = self.tuples.slots[index as usize].items else { return false };
+        let items = &items[..usize::from(length).min(items.len())];
+        let dies = |heap: &Heap, item: Value| match item.counted() {
+            Some((Kind::Str, _)) | None => false,
+            Some((kind, at)) => heap.counts[kind as usize][at as usize] == 1,
+        };
+        if items.iter().any(|item| dies(self, *item)) {
+            return false;
+        }
+        self.tuples.slots[index as usize].items = TupleItems::default();
+        self.used = self.used.saturating_sub(std::mem::size_of::<TupleData>() + 4);
+        self.tuples.free.push(index);
+        items.iter().for_each(|item| self.release(*item));
+        true
     }
 
     #[inline]

@@ -59,6 +59,16 @@ impl<V: Copy> Table<V> {
         table
     }
 
+    /// A table of entries that are known to be distinct. Takes them over.
+    pub fn of_distinct(entries: Vec<Entry<V>>) -> Table<V> {
+        let live = entries.len();
+        let mut table = Table { index: Vec::new(), entries, live, used: 0, version: 0 };
+        if live > SMALL {
+            table.rebuild(live);
+        }
+        table
+    }
+
     /// Number of keys.
     #[inline(always)]
     pub fn len(&self) -> usize {
@@ -131,20 +141,32 @@ impl<V: Copy> Table<V> {
     }
 
     /// Position of `key` in [`Table::slots`].
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, heap: &Heap, hash: u64, key: Value) -> Option<usize> {
         match key {
-            Value::Int(wanted) => self.search(hash, |other| match other {
-                Value::Int(i) => i == wanted,
-                _ => heap.keys_equal(other, key),
-            }),
+            Value::Int(wanted) => self.find_int(heap, hash, wanted),
             Value::Str(wanted) => self.find_str(heap, hash, wanted),
-            _ => self.search(hash, |other| heap.keys_equal(other, key)),
+            _ => self.find_other(heap, hash, key),
         }
     }
 
+    /// [`Table::find`] for an int.
+    #[inline(never)]
+    fn find_int(&self, heap: &Heap, hash: u64, wanted: i64) -> Option<usize> {
+        self.search(hash, |other| match other {
+            Value::Int(i) => i == wanted,
+            _ => heap.keys_equal(other, Value::Int(wanted)),
+        })
+    }
+
+    /// [`Table::find`] for what is neither an int nor a string.
+    #[inline(never)]
+    fn find_other(&self, heap: &Heap, hash: u64, key: Value) -> Option<usize> {
+        self.search(hash, |other| heap.keys_equal(other, key))
+    }
+
     /// [`Table::find`] for a string.
-    #[inline]
+    #[inline(never)]
     pub fn find_str(&self, heap: &Heap, hash: u64, wanted: Str) -> Option<usize> {
         self.search(hash, |other| match other {
             Value::Str(text) => heap.same_bytes(text, wanted),

@@ -192,6 +192,9 @@ fn setdefault(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     value(vm.heap.share(default))
 }
 
+/// Pairs up to which a dict is filled in one go.
+const FEW: usize = 4096;
+
 /// What `dict(…)` and `update` do with their arguments. Takes `dict` and `result` (what they give) over, borrows the
 /// rest.
 fn merge(
@@ -213,6 +216,22 @@ fn merge(
         return Err(fill.failed(vm, raised));
     }
     let Some(&source) = given.first() else { return fill.end(vm) };
+    if let Value::List(list) = source {
+        let count = vm.heap.list(list).len();
+        if count <= FEW {
+            let items = match hook::collect(vm, source) {
+                Ok(items) => items,
+                Err(raised) => return Err(fill.failed(vm, raised)),
+            };
+            vm.spend(count / 4);
+            let merged = merge_pairs(vm, dict, &items, 0);
+            release_all(&mut vm.heap, items);
+            return match merged {
+                Ok(()) => fill.end(vm),
+                Err(raised) => Err(fill.failed(vm, raised)),
+            };
+        }
+    }
     match vm.as_dict(unwrap(&vm.heap, source)) {
         None => gather(vm, source, fill),
         Some(other) if other == dict => fill.end(vm),
@@ -310,6 +329,16 @@ fn merge_dict(vm: &mut Vm, dict: Dict, other: Dict) -> Outcome<()> {
 /// Sets a key for each pair from a position on.
 pub(super) fn merge_pairs(vm: &mut Vm, dict: Dict, pairs: &[Value], from: usize) -> Outcome<()> {
     for (at, &pair) in pairs.iter().enumerate().skip(from) {
+        let plain = match pair {
+            Value::Tuple(tuple) => <[Value; 2]>::try_from(vm.heap.tuple(tuple)).ok(),
+            Value::List(list) => <[Value; 2]>::try_from(vm.heap.list(list)).ok(),
+            _ => None,
+        };
+        if let Some([key, item]) = plain {
+            vm.heap.retain(item);
+            vm.heap.dict_set(dict, key, item)?;
+            continue;
+        }
         let parts = match hook::collect(vm, pair) {
             Ok(parts) => parts,
             Err(raised) => {

@@ -1,6 +1,7 @@
 //! What the types need of the machine: truth, order, iteration, items and attributes, in one place.
 use crate::heap::{Outcome, Value};
 use crate::syntax::ast::CompareOperator;
+use crate::vm::native::{Args, NativeReturn};
 use crate::vm::Vm;
 
 /// All items of an iterable: owned.
@@ -54,4 +55,42 @@ pub fn get_item(vm: &mut Vm, item: Value, key: Value) -> Outcome<Value> {
 pub fn get_attribute(vm: &mut Vm, item: Value, name: &[u8]) -> Outcome<Value> {
     let name = vm.heap.intern(name);
     vm.get_attribute(item, name)
+}
+
+/// What calling a built-in function, type or bound method with these arguments gives, without leaving the native that
+/// calls it; `None` if it has to be called the long way. The result may have to be waited for
+/// ([`super::chain::chain_pending`]). Borrows all.
+#[inline]
+pub fn direct(vm: &mut Vm, callee: Value, arguments: &[Value]) -> Option<NativeReturn> {
+    let (first, code) = match callee {
+        Value::Native(native) => {
+            let row = vm.native(native);
+            if row.method || !row.takes(arguments.len()) {
+                return None;
+            }
+            (None, row.call)
+        }
+        Value::BoundNative(bound) => {
+            let data = vm.heap.bound_natives[bound];
+            let row = vm.native(data.native);
+            if matches!(data.object, Value::Instance(_)) || !row.method || !row.takes(arguments.len()) {
+                return None;
+            }
+            (Some(data.object), row.call)
+        }
+        Value::Class(class) => (Some(callee), vm.constructor(class)?),
+        _ => return None,
+    };
+    vm.spend(1);
+    let Some(first) = first else {
+        return Some(code(vm, Args { positional: arguments, keywords: &[] }));
+    };
+    let mut all = [Value::Unset; 3];
+    all[0] = first;
+    let place = all.get_mut(1..=arguments.len())?;
+    place.copy_from_slice(arguments);
+    vm.heap.retain(first);
+    let result = code(vm, Args { positional: &all[..=arguments.len()], keywords: &[] });
+    vm.heap.release(first);
+    Some(result)
 }

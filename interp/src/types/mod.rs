@@ -26,6 +26,7 @@ pub mod long_text;
 mod numbers;
 mod operators;
 mod percent;
+mod percent_quick;
 mod sets;
 mod sorting;
 pub mod stepwise;

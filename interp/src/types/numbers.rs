@@ -491,8 +491,31 @@ fn prefixed(vm: &mut Vm, mut digits: Vec<u8>, prefix: &[u8]) -> NativeReturn {
     value(vm.heap.new_str_from(digits))
 }
 
+/// `hex` and `oct` of an int: owned.
+fn small_in_base(vm: &mut Vm, number: i64, is_hex: bool) -> Value {
+    let mut digits = [0; 24];
+    let code = if is_hex { b'x' } else { b'o' };
+    let digits = super::kernel::percent::plain_digits(code, number, &mut digits);
+    let (sign, digits) = digits.split_at(usize::from(number < 0));
+    let prefix: &[u8] = match (is_hex, number) {
+        (true, _) => b"0x",
+        (false, 0) => b"",
+        (false, _) => b"0",
+    };
+    let mut out = [0; 32];
+    let mut size = 0;
+    for part in [sign, prefix, digits] {
+        out[size..size + part.len()].copy_from_slice(part);
+        size += part.len();
+    }
+    vm.heap.new_str(&out[..size])
+}
+
 /// `hex(x)` and `oct(x)`.
 pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>) -> NativeReturn {
+    if let Value::Int(small) = item {
+        return value(small_in_base(vm, small, name == "hex"));
+    }
     let (is_long, number) = match (number(&vm.heap, item), integer(&vm.heap, item)) {
         (Some(Number::Long(_)), Some(number)) => (true, number),
         (_, Some(number)) => (false, number),

@@ -70,7 +70,7 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
             if size > 4 * stepwise::ITEMS {
                 return concatenate(vm, [(a, vm.heap.list(x).len()), (b, vm.heap.list(y).len())]);
             }
-            let mut items = Vec::with_capacity(size);
+            let mut items = vm.heap.list_buffer(size);
             items.extend_from_slice(vm.heap.list(x));
             items.extend_from_slice(vm.heap.list(y));
             for &item in &items {
@@ -84,6 +84,14 @@ pub fn binary(vm: &mut Vm, operator: Op, inplace: bool, left: Value, right: Valu
             vm.heap.make_room(size.saturating_mul(16))?;
             if size > 4 * stepwise::ITEMS {
                 return concatenate(vm, [(a, vm.heap.tuple(x).len()), (b, vm.heap.tuple(y).len())]);
+            }
+            if size <= 8 {
+                let mut items = [Value::None; 8];
+                let (first, second) = (vm.heap.tuple(x), vm.heap.tuple(y));
+                items[..first.len()].copy_from_slice(first);
+                items[first.len()..size].copy_from_slice(second);
+                items[..size].iter().for_each(|item| vm.heap.retain(*item));
+                return value(vm.heap.new_tuple(&items[..size]));
             }
             let mut items = Vec::with_capacity(size);
             items.extend_from_slice(vm.heap.tuple(x));
@@ -162,6 +170,9 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
             return value(vm.heap.share(whole));
         }
         let size = vm.heap.bytes(text).len().saturating_mul(times);
+        if size <= 4096 {
+            return value(vm.heap.new_str_repeated(text, times));
+        }
         if stepwise::is_large(size) {
             vm.heap.make_room(size)?;
             let repeat = stepwise::RepeatText::new(vm, text, size);
@@ -202,17 +213,25 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
         let repeat = stepwise::RepeatItems::new(vm, sequence, size);
         return stepwise::start(vm, repeat);
     }
-    let mut items = Vec::with_capacity(size);
+    let mut items = vm.heap.list_buffer(size);
     let source = match sequence {
         Value::List(list) => vm.heap.list(list),
         Value::Tuple(tuple) => vm.heap.tuple(tuple),
         _ => &[],
     };
-    for _ in 0..times {
-        items.extend_from_slice(source);
-    }
-    for &item in &items {
-        vm.heap.retain(item);
+    match *source {
+        [one] => {
+            items.resize(size, one);
+            if one.is_counted() {
+                items.iter().for_each(|item| vm.heap.retain(*item));
+            }
+        }
+        _ => {
+            for _ in 0..times {
+                items.extend_from_slice(source);
+            }
+            items.iter().for_each(|item| vm.heap.retain(*item));
+        }
     }
     value(match sequence {
         Value::List(_) => vm.heap.new_list(items),

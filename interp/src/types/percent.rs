@@ -37,6 +37,9 @@ struct Formatter {
 
 /// `format % arguments`. Borrows both.
 pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
+    if let Some(text) = super::percent_quick::format(vm, format, arguments) {
+        return value(text);
+    }
     let out = Vec::with_capacity(vm.heap.bytes(format).len() + 32);
     let mut formatter = Formatter {
         format,

@@ -4,7 +4,7 @@ use super::lists::{finish, split_class};
 use super::stepwise;
 use super::support::{fail, release_all, unpack, unwrap};
 use super::tables::{are_small, Outcomes, SetTask};
-use crate::heap::{Builtin, IterMode, Outcome, Set, Style, Value};
+use crate::heap::{Algebra, Builtin, IterMode, Outcome, Set, Style, Value};
 use crate::syntax::ast::BinaryOperator as Op;
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
@@ -27,10 +27,7 @@ fn copy_of(vm: &mut Vm, set: Set, frozen: bool) -> Outcome<Set> {
         let key = entry.key;
         vm.heap.retain(key);
     }
-    let copy = vm.heap.new_set(frozen);
-    vm.heap.sets[copy].table = table;
-    vm.heap.recharge_set(copy);
-    Ok(copy)
+    Ok(vm.heap.new_set_from(table, frozen))
 }
 
 /// A set made of what an argument yields: owned. Sets are not copied item by item.
@@ -38,10 +35,8 @@ fn as_set(vm: &mut Vm, item: Value, frozen: bool) -> Outcome<Set> {
     if let Value::Set(set) = unwrap(&vm.heap, item) {
         return copy_of(vm, set, frozen);
     }
-    let items = hook::collect(vm, item)?;
     let set = vm.heap.new_set(frozen);
-    let outcome = add_all(vm, set, &items);
-    release_all(&mut vm.heap, items);
+    let outcome = add_from(vm, set, item);
     if let Err(raised) = outcome {
         vm.heap.release(Value::Set(set));
         return Err(raised);
@@ -57,41 +52,45 @@ fn add_all(vm: &mut Vm, set: Set, items: &[Value]) -> Outcome<()> {
     Ok(())
 }
 
-fn keys(vm: &Vm, set: Set) -> Vec<Value> {
-    vm.heap.sets[set].table.iter().map(|entry| entry.key).collect()
+/// Adds what an iterable yields.
+fn add_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
+    if let Value::List(list) = iterable {
+        // Adding runs no code of the program: the list stays as it is.
+        vm.spend(vm.heap.list(list).len() / 4);
+        let mut at = 0;
+        while let Some(&item) = vm.heap.list(list).get(at) {
+            vm.heap.set_add(set, item)?;
+            at += 1;
+        }
+        return Ok(());
+    }
+    let items = hook::collect(vm, iterable)?;
+    let outcome = add_all(vm, set, &items);
+    release_all(&mut vm.heap, items);
+    outcome
+}
+
+/// An operator as the heap's.
+fn algebra(operator: Op) -> Algebra {
+    match operator {
+        Op::Or => Algebra::Union,
+        Op::And => Algebra::Intersection,
+        Op::Subtract => Algebra::Difference,
+        _ => Algebra::Symmetric,
+    }
+}
+
+/// Fuel and room for an operator with two sets.
+fn prepare(vm: &mut Vm, a: Set, b: Set) -> Outcome<()> {
+    let count = vm.heap.sets[a].table.len() + vm.heap.sets[b].table.len();
+    vm.spend(count / 4);
+    vm.heap.make_room(count * 40)
 }
 
 /// Changes `target` to the result of an operator with `other`.
 fn apply(vm: &mut Vm, operator: Op, target: Set, other: Set) -> Outcome<()> {
-    vm.spend((vm.heap.sets[target].table.len() + vm.heap.sets[other].table.len()) / 4);
-    match operator {
-        Op::Or => {
-            let items = keys(vm, other);
-            add_all(vm, target, &items)
-        }
-        Op::And => {
-            for item in keys(vm, target) {
-                if !vm.heap.set_contains(other, item)? {
-                    vm.heap.set_remove(target, item)?;
-                }
-            }
-            Ok(())
-        }
-        Op::Subtract => {
-            for item in keys(vm, other) {
-                vm.heap.set_remove(target, item)?;
-            }
-            Ok(())
-        }
-        _ => {
-            for item in keys(vm, other) {
-                if !vm.heap.set_remove(target, item)? {
-                    vm.heap.set_add(target, item)?;
-                }
-            }
-            Ok(())
-        }
-    }
+    prepare(vm, target, other)?;
+    vm.heap.change_set(algebra(operator), target, other)
 }
 
 /// `a - b`, `a & b`, `a | b`, `a ^ b` and their augmented forms, for two sets. Borrows all; `left` is what `a` came from.
@@ -110,28 +109,14 @@ pub fn operator(vm: &mut Vm, operator: Op, inplace: bool, left: Value, a: Value,
         return stepwise::start(vm, task);
     }
     if inplace && !frozen {
-        if x == y {
-            let other = copy_of(vm, y, true)?;
-            let outcome = apply(vm, operator, x, other);
-            vm.heap.release(Value::Set(other));
-            outcome?;
-        } else {
-            apply(vm, operator, x, y)?;
-        }
+        apply(vm, operator, x, y)?;
         return value(vm.heap.share(left));
     }
-    let result = copy_of(vm, x, frozen)?;
-    match apply(vm, operator, result, y) {
-        Ok(()) => {
-            // The result is of the left operand's class.
-            let class = vm.heap.class_of(left);
-            finish(vm, class, Value::Set(result))
-        }
-        Err(raised) => {
-            vm.heap.release(Value::Set(result));
-            Err(raised)
-        }
-    }
+    prepare(vm, x, y)?;
+    let result = vm.heap.combine_sets(algebra(operator), x, y, frozen);
+    // The result is of the left operand's class.
+    let class = vm.heap.class_of(left);
+    finish(vm, class, Value::Set(result))
 }
 
 /// Whether a value is a view of a dict that set operators accept: not that of its values.
@@ -171,6 +156,12 @@ fn combined(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
         let task = SetTask::of(vm, frozen, first, others, operator, Outcomes::Set(class))?;
         return stepwise::start(vm, task);
     }
+    if let [_, Value::Set(other)] = *args.positional {
+        prepare(vm, set, other)?;
+        let result = vm.heap.combine_sets(algebra(operator), set, other, frozen);
+        let class = vm.heap.class_of(args.positional[0]);
+        return finish(vm, class, Value::Set(result));
+    }
     let result = copy_of(vm, set, frozen)?;
     match apply_all(vm, operator, result, &args.positional[1..]) {
         Ok(()) => {
@@ -186,6 +177,17 @@ fn combined(vm: &mut Vm, args: &Args<'_>, operator: Op) -> NativeReturn {
 
 fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcome<()> {
     for &other in others {
+        match (operator, unwrap(&vm.heap, other)) {
+            (_, Value::Set(other)) => {
+                apply(vm, operator, target, other)?;
+                continue;
+            }
+            (Op::Or, Value::List(_)) => {
+                add_from(vm, target, other)?;
+                continue;
+            }
+            _ => {}
+        }
         let other = as_set(vm, other, true)?;
         let outcome = apply(vm, operator, target, other);
         vm.heap.release(Value::Set(other));
@@ -314,12 +316,8 @@ fn within(vm: &mut Vm, a: Set, b: Set) -> Outcome<bool> {
     if vm.heap.sets[a].table.len() > vm.heap.sets[b].table.len() {
         return Ok(false);
     }
-    for item in keys(vm, a) {
-        if !vm.heap.set_contains(b, item)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let (x, y) = (&vm.heap.sets[a].table, &vm.heap.sets[b].table);
+    Ok(x.iter().all(|entry| y.find(&vm.heap, entry.hash, entry.key).is_some()))
 }
 
 fn compared(
@@ -349,13 +347,9 @@ fn issuperset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 }
 
 fn isdisjoint(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    let disjoint = |vm: &mut Vm, set, other| {
-        for item in keys(vm, other) {
-            if vm.heap.set_contains(set, item)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    let disjoint = |vm: &mut Vm, set: Set, other: Set| {
+        let (x, y) = (&vm.heap.sets[set].table, &vm.heap.sets[other].table);
+        Ok(y.iter().all(|entry| x.find(&vm.heap, entry.hash, entry.key).is_none()))
     };
     let other = args.positional[1];
     if !matches!(unwrap(&vm.heap, other), Value::Set(_)) && are_small(vm, args.positional) {

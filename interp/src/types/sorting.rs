@@ -1,11 +1,12 @@
 //! `list.sort`: directly for values of one simple kind, by the merge sort of the kernel otherwise, and with calls of the
 //! program's `key` and `cmp` functions where there are some.
+use super::chain::chain_pending;
 use super::hook;
 use super::kernel::sort::{sort_now, SortMachine, SortStep};
 use super::lists::{keyword, only_keywords, this};
 use super::support::{fail, release_all, small_integer_argument, type_name};
 use crate::heap::{Builtin, Heap, List, Outcome, Value};
-use crate::vm::native::{call, pause, value, Args, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, Args, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 use std::cell::RefCell;
 
@@ -37,7 +38,8 @@ pub fn sort(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         vm.heap.retain(given);
     }
     vm.heap.retain(Value::List(list));
-    let sorter = Sorter { list, items, keys: Vec::new(), compare, key, reverse, machine: None };
+    let sorter =
+        Sorter { list, items, keys: Vec::new(), compare, key, reverse, machine: None, paused: false };
     Box::new(sorter).go_on(vm, None)
 }
 
@@ -285,14 +287,32 @@ struct Sorter {
     key: Option<Value>,
     reverse: bool,
     machine: Option<SortMachine>,
+    /// It let others run and has no key to take.
+    paused: bool,
 }
 
 impl Sorter {
     fn go_on(mut self: Box<Self>, vm: &mut Vm, answer: Option<bool>) -> NativeReturn {
         if let Some(key) = self.key {
-            if self.keys.len() < self.items.len() {
-                let item = vm.heap.share(self.items[self.keys.len()]);
-                return call(vm.heap.share(key), vec![item], self);
+            while self.keys.len() < self.items.len() {
+                let item = self.items[self.keys.len()];
+                let rested = std::mem::take(&mut self.paused);
+                if vm.is_tired() && !rested {
+                    self.paused = true;
+                    return pause(self);
+                }
+                let Some(result) = hook::direct(vm, key, &[item]) else {
+                    vm.heap.retain(item);
+                    return call(vm.heap.share(key), vec![item], self);
+                };
+                match result {
+                    Ok(Flow::Value(result)) => self.keys.push(result),
+                    Ok(flow) => return Ok(chain_pending(flow, self)),
+                    Err(raised) => {
+                        self.abandon(vm);
+                        return Err(raised);
+                    }
+                }
             }
         }
         if self.machine.is_none() && self.reverse {
@@ -360,6 +380,9 @@ impl Sorter {
 impl Resume for Sorter {
     fn resume(mut self: Box<Self>, vm: &mut Vm, result: Value) -> NativeReturn {
         if self.key.is_some() && self.keys.len() < self.items.len() {
+            if self.paused {
+                return self.go_on(vm, None);
+            }
             self.keys.push(result);
             return self.go_on(vm, None);
         }

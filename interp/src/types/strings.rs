@@ -9,7 +9,7 @@ use super::support::{
     as_str, bound_argument, fail, integer_argument, lift, release_all, small_integer_argument, str_argument,
     substring, type_name, unwrap, with_room,
 };
-use crate::heap::{Builtin, Outcome, Raised, Str, Value};
+use crate::heap::{Builtin, Heap, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::Vm;
 
@@ -57,8 +57,8 @@ fn each(map: fn(u8) -> u8) -> Map {
     Box::new(move |piece, out| out.extend(piece.iter().map(|&byte| map(byte))))
 }
 
-/// Strings up to this size are changed in a buffer on the stack, in bytes.
-const SHORT: usize = 64;
+/// Strings up to this size are worked on in one go without a look at limits and fuel, in bytes.
+const SHORT: usize = 1024;
 
 /// A method that changes bytes one by one.
 #[inline]
@@ -70,15 +70,10 @@ fn changed(
     piecewise: fn() -> Map,
 ) -> NativeReturn {
     let this = this(vm, &args)?;
-    let source = vm.heap.bytes(this);
-    if source.len() > SHORT {
+    if vm.heap.bytes(this).len() > SHORT {
         return mapped(vm, args, map, piecewise);
     }
-    let mut buffer = [0u8; SHORT];
-    let part = &mut buffer[..source.len()];
-    part.copy_from_slice(source);
-    change(part);
-    value(vm.heap.new_str(part))
+    value(vm.heap.new_str_changed(this, change))
 }
 
 fn upper(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -99,11 +94,12 @@ fn capitalize(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
             map = <[u8]>::to_ascii_lowercase;
         })
     };
-    mapped(vm, args, bytes::capitalize, piecewise)
+    changed(vm, args, bytes::capitalize_in_place, bytes::capitalize, piecewise)
 }
 
 fn swapcase(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    mapped(vm, args, bytes::swapcase, || each(bytes::swapped))
+    let change = |text: &mut [u8]| text.iter_mut().for_each(|byte| *byte = bytes::swapped(*byte));
+    changed(vm, args, change, bytes::swapcase, || each(bytes::swapped))
 }
 
 fn title(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -435,16 +431,38 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
 
 /// `text.split(separator)` for a short text and a separator of one byte.
 fn split_short(vm: &mut Vm, this: Str, separator: u8) -> NativeReturn {
-    let mut buffer = [0u8; SHORT];
-    let source = vm.heap.bytes(this);
-    let text = &mut buffer[..source.len()];
-    text.copy_from_slice(source);
-    let count = search::count_byte(text, separator) + 1;
-    let mut items = Vec::with_capacity(count);
-    for piece in text.split(|&byte| byte == separator) {
-        items.push(vm.heap.new_str(piece));
+    let count = search::count_byte(vm.heap.bytes(this), separator) + 1;
+    let mut items = vm.heap.list_buffer(count);
+    let mut start = 0;
+    for _ in 1..count {
+        let rest = &vm.heap.bytes(this)[start..];
+        let end = start + rest.iter().position(|&byte| byte == separator).unwrap_or(rest.len());
+        items.push(vm.heap.new_substr(this, start, end));
+        start = end + 1;
     }
+    let end = vm.heap.bytes(this).len();
+    items.push(vm.heap.new_substr(this, start.min(end), end));
     value(vm.heap.new_list(items))
+}
+
+/// `text.split()` for a short text.
+fn words_short(vm: &mut Vm, this: Str) -> NativeReturn {
+    let mut items = vm.heap.list_buffer(0);
+    let mut at = 0;
+    loop {
+        let text = vm.heap.bytes(this);
+        while at < text.len() && is_space(text[at]) {
+            at += 1;
+        }
+        let start = at;
+        while at < text.len() && !is_space(text[at]) {
+            at += 1;
+        }
+        if start == at {
+            return value(vm.heap.new_list(items));
+        }
+        items.push(vm.heap.new_substr(this, start, at));
+    }
 }
 
 fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
@@ -455,6 +473,9 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
         if let [byte] = *vm.heap.bytes(separator) {
             return split_short(vm, this, byte);
         }
+    }
+    if args.positional.len() == 1 && vm.heap.bytes(this).len() <= SHORT {
+        return words_short(vm, this);
     }
     let most = most(vm, args.get(2))?;
     let ranges = match args.get(1) {
@@ -610,12 +631,38 @@ fn rpartition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     partition_either(vm, &args, true)
 }
 
+/// `text.replace(old, new, most)` for short texts, `old` not empty.
+fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> NativeReturn {
+    let mut out = std::mem::take(&mut vm.scratch);
+    let (text, old, new) = (vm.heap.bytes(this), vm.heap.bytes(old), vm.heap.bytes(new));
+    let mut start = 0;
+    let mut left = most;
+    while left > 0 {
+        let Some(found) = search::find(&text[start..], old) else { break };
+        out.extend_from_slice(&text[start..start + found]);
+        out.extend_from_slice(new);
+        start += found + old.len();
+        left -= 1;
+    }
+    let replaced = if start == 0 {
+        vm.heap.share(Value::Str(this))
+    } else {
+        out.extend_from_slice(&text[start..]);
+        vm.heap.new_str(&out)
+    };
+    vm.give_scratch(out);
+    value(replaced)
+}
+
 fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let this = this(vm, &args)?;
     let most = most(vm, args.get(3))?;
     let old = str_argument(vm, args.positional[1], BUFFER)?;
     let new = str_argument(vm, args.positional[2], BUFFER)?;
     let (size, width) = (vm.heap.bytes(this).len(), vm.heap.bytes(old).len());
+    if size <= SHORT && width > 0 && vm.heap.bytes(new).len() <= 64 {
+        return replace_short(vm, this, old, new, most);
+    }
     if stepwise::is_large(size) && (1..stepwise::BYTES).contains(&width) && most > 0 {
         let replace = stepwise::Replace::new(vm, this, old, new, most);
         return stepwise::start(vm, replace);
@@ -718,18 +765,31 @@ fn join_items(vm: &mut Vm, separator: Str, items: &[Value]) -> NativeReturn {
     }
     vm.heap.make_room(size)?;
     vm.spend(items.len() / 8 + size / 1024);
-    let mut out = Vec::with_capacity(size);
-    let heap = &vm.heap;
+    if size > 4 * SHORT {
+        let mut out = Vec::with_capacity(size);
+        push_joined(&vm.heap, &mut out, separator, items);
+        return text(vm, out);
+    }
+    let mut out = std::mem::take(&mut vm.scratch);
+    push_joined(&vm.heap, &mut out, separator, items);
+    let joined = vm.heap.new_str(&out);
+    vm.give_scratch(out);
+    value(joined)
+}
+
+fn push_joined(heap: &Heap, out: &mut Vec<u8>, separator: Str, items: &[Value]) {
     let glue = heap.bytes(separator);
     for (at, &item) in items.iter().enumerate() {
         if at > 0 && !glue.is_empty() {
-            out.extend_from_slice(glue);
+            match *glue {
+                [byte] => out.push(byte),
+                _ => out.extend_from_slice(glue),
+            }
         }
         if let Some(text) = as_str(heap, item) {
-            out.extend_from_slice(heap.bytes(text));
+            heap.push_bytes(out, text);
         }
     }
-    text(vm, out)
 }
 
 fn str_repr(vm: &mut Vm, args: Args<'_>) -> NativeReturn {

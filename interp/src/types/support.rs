@@ -44,6 +44,20 @@ pub fn fail<T>(vm: &mut Vm, class: Builtin, message: impl AsRef<str>) -> Outcome
     Err(vm.heap.raise(class, message.as_ref()))
 }
 
+/// Largest buffer that is kept for the next text, in bytes.
+const MOST_SCRATCH: usize = 16 << 10;
+
+impl Vm {
+    /// Puts back what was taken from [`Vm::scratch`].
+    #[inline]
+    pub(crate) fn give_scratch(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= MOST_SCRATCH {
+            buffer.clear();
+            self.scratch = buffer;
+        }
+    }
+}
+
 /// Bytes a single new object may take now.
 pub fn room(vm: &Vm) -> usize {
     vm.heap.limit().saturating_sub(vm.heap.used()).max(64 << 10)

@@ -115,6 +115,8 @@ pub struct Vm {
     pub(crate) threads: thread::Threads,
     pub(crate) names: Names,
     pub(crate) softspace: bool,
+    /// A buffer for texts that are put together, small and empty between two uses.
+    pub(crate) scratch: Vec<u8>,
     /// Depth of calls of the running thread, for natives that recurse.
     pub(crate) depth: usize,
     /// Items that comparisons may still look at in one go; below 0 they raise, to be begun again in steps.
@@ -165,6 +167,7 @@ impl Vm {
             threads: thread::Threads::default(),
             names,
             softspace: false,
+            scratch: Vec::new(),
             depth: 0,
             patience: i64::MAX,
             compared: None,

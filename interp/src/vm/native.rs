@@ -170,6 +170,13 @@ impl NativeDef {
         Ok(())
     }
 
+    /// Whether it can be called with this many positional arguments (the object of a method not counted) and no
+    /// keywords.
+    #[inline(always)]
+    pub fn takes(&self, given: usize) -> bool {
+        given >= usize::from(self.min) && (given <= usize::from(self.max) || self.max == ANY)
+    }
+
     /// The built-in class whose method this is.
     fn owner(&self) -> Option<Builtin> {
         let same = |row: &NativeDef| row.name == self.name && std::ptr::fn_addr_eq(row.call, self.call);

@@ -4,7 +4,7 @@ use super::native::Flow;
 use super::slow::Registers;
 use super::Vm;
 use crate::compile::Reg;
-use crate::heap::{Outcome, Value};
+use crate::heap::{IterMode, Outcome, Value};
 
 /// What [`Vm::op_next`] comes to.
 pub(super) enum Next {
@@ -74,6 +74,18 @@ impl Vm {
                 }
                 None => self.put(regs, t, Value::Unset),
             },
+            (source @ (Value::Dict(_) | Value::Set(_) | Value::Iter(_)), Value::Int(position)) => {
+                let expected = regs[usize::from(t + 2)].as_int().unwrap_or(0);
+                if let Some(item) = self.next_key(source, position, expected) {
+                    // The places of removed keys are passed over the long way.
+                    if !matches!(source, Value::Iter(_)) {
+                        regs[usize::from(t + 1)] = Value::Int(position + 1);
+                    }
+                    self.put(regs, d, item);
+                    return Ok(Next::Item);
+                }
+                return self.next_step(regs, t, d, source, position);
+            }
             (source @ Value::Api(_), _) if self.line_hook.is_some() => {
                 let result = match self.line_hook {
                     Some(hook) => hook(self, source),
@@ -88,23 +100,83 @@ impl Vm {
                     flow => return Ok(Next::Wait(flow)),
                 }
             }
-            (source, Value::Int(position)) => {
-                let expected = regs[usize::from(t + 2)].as_int().unwrap_or(0);
-                let mut iteration = super::Iteration { source, position, expected };
-                let item = self.step(&mut iteration)?;
-                regs[usize::from(t + 1)] = Value::Int(iteration.position);
-                regs[usize::from(t + 2)] = Value::Int(iteration.expected);
-                match item {
-                    Some(item) => {
-                        self.put(regs, d, item);
-                        return Ok(Next::Item);
-                    }
-                    None => self.put(regs, t, Value::Unset),
-                }
-            }
+            (source, Value::Int(position)) => return self.next_step(regs, t, d, source, position),
             _ => {}
         }
         Ok(Next::End)
+    }
+
+    /// The item at the next place of a dict, set or iterator of a dict, if it is there and nothing has changed: owned.
+    #[inline]
+    fn next_key(&mut self, source: Value, position: i64, expected: i64) -> Option<Value> {
+        let item = match source {
+            Value::Dict(dict) => {
+                let table = &self.heap.dicts[dict].table;
+                let entry = table.slots().get(position as usize)?;
+                if table.len() as i64 != expected {
+                    return None;
+                }
+                entry.key
+            }
+            Value::Set(set) => {
+                let table = &self.heap.sets[set].table;
+                let entry = table.slots().get(position as usize)?;
+                if table.len() as i64 != expected {
+                    return None;
+                }
+                entry.key
+            }
+            Value::Iter(iter) => {
+                let data = self.heap.iters[iter];
+                let Value::Dict(dict) = data.source else { return None };
+                let table = &self.heap.dicts[dict].table;
+                let entry = *table.slots().get(data.position)?;
+                if table.len() != data.expected || entry.key.is_unset() {
+                    return None;
+                }
+                self.heap.iters[iter].position = data.position + 1;
+                match data.mode {
+                    IterMode::Items => entry.key,
+                    IterMode::Values => entry.value,
+                    IterMode::Pairs => {
+                        self.heap.retain(entry.key);
+                        self.heap.retain(entry.value);
+                        return Some(self.heap.new_tuple(&[entry.key, entry.value]));
+                    }
+                }
+            }
+            _ => return None,
+        };
+        if item.is_unset() {
+            return None;
+        }
+        Some(self.heap.share(item))
+    }
+
+    /// The next item of anything, the long way.
+    fn next_step(
+        &mut self,
+        regs: &mut Registers,
+        t: Reg,
+        d: Reg,
+        source: Value,
+        position: i64,
+    ) -> Outcome<Next> {
+        let expected = regs[usize::from(t + 2)].as_int().unwrap_or(0);
+        let mut iteration = super::Iteration { source, position, expected };
+        let item = self.step(&mut iteration)?;
+        regs[usize::from(t + 1)] = Value::Int(iteration.position);
+        regs[usize::from(t + 2)] = Value::Int(iteration.expected);
+        match item {
+            Some(item) => {
+                self.put(regs, d, item);
+                Ok(Next::Item)
+            }
+            None => {
+                self.put(regs, t, Value::Unset);
+                Ok(Next::End)
+            }
+        }
     }
 
     /// If `t` is the built-in `range` or `xrange` and the `count` temporaries behind it are

@@ -47,11 +47,17 @@ pub fn is_title(text: &[u8]) -> bool {
 
 /// `text.capitalize()`
 pub fn capitalize(text: &[u8]) -> Vec<u8> {
-    let mut out = text.to_ascii_lowercase();
-    if let Some(first) = out.first_mut() {
+    let mut out = text.to_vec();
+    capitalize_in_place(&mut out);
+    out
+}
+
+/// [`capitalize`] of a text that is changed itself.
+pub fn capitalize_in_place(text: &mut [u8]) {
+    text.make_ascii_lowercase();
+    if let Some(first) = text.first_mut() {
         first.make_ascii_uppercase();
     }
-    out
 }
 
 /// `text.swapcase()`

@@ -1,4 +1,5 @@
 //! Floating-point numbers: text in both directions, rounding, division and power as CPython 2.7.
+use super::decimal;
 use super::error::{Fault, Outcome};
 
 /// Decimal digits of a finite, non-negative value: `0.d1d2d3... * 10^point`.
@@ -13,6 +14,23 @@ pub struct Digits {
 /// More fractional decimal digits than any finite double has (the smallest subnormal has 1074).
 const EXACT_FRACTION: usize = 1100;
 
+/// Digits of a whole number.
+fn whole(mut number: u64) -> Vec<u8> {
+    let mut buffer = [0u8; 20];
+    let mut at = buffer.len();
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let mut digits = Vec::with_capacity(32);
+    digits.extend_from_slice(&buffer[at..]);
+    digits
+}
+
 fn from_scientific(text: &str) -> Digits {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
@@ -22,12 +40,18 @@ fn from_scientific(text: &str) -> Digits {
 
 /// The shortest digits that read back as `value` (finite, sign ignored).
 pub fn shortest(value: f64) -> Digits {
+    if let (Some((digits, point)), true) = (decimal::shortest(value), value != 0.0) {
+        return Digits { digits: whole(digits), point };
+    }
     from_scientific(&format!("{:e}", value.abs()))
 }
 
 /// `count` significant digits (at least 1), correctly rounded, half to even on exact ties.
 pub fn significant(value: f64, count: usize) -> Digits {
     let count = count.max(1);
+    if let (Some((digits, point)), true) = (decimal::significant(value, count), value != 0.0) {
+        return Digits { digits: whole(digits), point };
+    }
     let exact = count.min(EXACT_FRACTION);
     let mut digits = from_scientific(&format!("{:.*e}", exact - 1, value.abs()));
     digits.digits.resize(count, b'0');
@@ -36,6 +60,16 @@ pub fn significant(value: f64, count: usize) -> Digits {
 
 /// `value` with `precision` digits after the point, correctly rounded (finite, sign ignored).
 pub fn fixed(value: f64, precision: usize) -> Vec<u8> {
+    if let Some(digits) = decimal::scaled(value, precision) {
+        let mut text = whole(digits);
+        if text.len() <= precision {
+            text.splice(0..0, std::iter::repeat_n(b'0', precision + 1 - text.len()));
+        }
+        if precision > 0 {
+            text.insert(text.len() - precision, b'.');
+        }
+        return text;
+    }
     let exact = precision.min(EXACT_FRACTION);
     let mut text = format!("{:.*}", exact, value.abs()).into_bytes();
     text.resize(text.len() + (precision - exact), b'0');

@@ -5,6 +5,7 @@
 pub mod bigjob;
 pub mod bytes;
 pub mod complex;
+pub mod decimal;
 pub mod error;
 pub mod float;
 pub mod format_fields;

@@ -1,0 +1,48 @@
+//! Short ways to new strings.
+
+use super::bytes::INLINE;
+use super::{Bytes, Heap, Str, Value};
+
+impl Heap {
+    /// A changed copy of a string: owned. `change` works on the copy in place.
+    #[inline]
+    pub fn new_str_changed(&mut self, text: Str, change: impl FnOnce(&mut [u8])) -> Value {
+        let mut body = self.strs[text].body.clone();
+        change(body.as_mut_slice());
+        match *body.as_slice() {
+            [byte] => self.byte(byte),
+            _ => self.add_str(body),
+        }
+    }
+
+    /// Appends the bytes of a string: a short one by a move of a fixed size.
+    #[inline]
+    pub fn push_bytes(&self, out: &mut Vec<u8>, text: Str) {
+        match &self.strs[text].body {
+            Bytes::Inline(length, buffer) => {
+                let end = out.len() + usize::from(*length);
+                out.extend_from_slice(buffer);
+                out.truncate(end);
+            }
+            Bytes::Heap(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    /// A string, `times` times over: owned. The room has been asked for.
+    pub fn new_str_repeated(&mut self, text: Str, times: usize) -> Value {
+        let part = self.bytes(text);
+        let size = part.len() * times;
+        if size > INLINE {
+            let whole = match *part {
+                [byte] => vec![byte; size],
+                _ => part.repeat(times),
+            };
+            return self.add_str(Bytes::Heap(whole));
+        }
+        let mut buffer = [0; INLINE];
+        for (place, byte) in buffer[..size].iter_mut().zip(part.iter().cycle()) {
+            *place = *byte;
+        }
+        self.new_str(&buffer[..size])
+    }
+}
