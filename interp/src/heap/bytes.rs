@@ -77,22 +77,40 @@ impl Bytes {
     }
 
     /// Appends in place, doubling the buffer when it is full.
-    pub fn push(&mut self, more: &[u8]) {
+    #[inline]
+    pub fn push(&mut self, more: &Bytes) {
+        if let Some(both) = self.joined_inline(more) {
+            *self = both;
+            return;
+        }
+        let more = more.as_slice();
         match self {
             Bytes::Heap(bytes) => bytes.extend_from_slice(more),
             Bytes::Inline(length, buffer) => {
-                let used = usize::from(*length);
-                if used + more.len() <= INLINE {
-                    buffer[used..used + more.len()].copy_from_slice(more);
-                    *length += more.len() as u8;
-                } else {
-                    let mut bytes = Vec::with_capacity((used + more.len()) * 2);
-                    bytes.extend_from_slice(&buffer[..used]);
-                    bytes.extend_from_slice(more);
-                    *self = Bytes::Heap(bytes);
-                }
+                let used = usize::from(*length).min(INLINE);
+                let mut bytes = Vec::with_capacity((used + more.len()) * 2);
+                bytes.extend_from_slice(&buffer[..used]);
+                bytes.extend_from_slice(more);
+                *self = Bytes::Heap(bytes);
             }
         }
+    }
+
+    /// Both, one behind the other, if that is short: by moves of fixed sizes.
+    #[inline(always)]
+    pub fn joined_inline(&self, more: &Bytes) -> Option<Bytes> {
+        let (Bytes::Inline(first, x), Bytes::Inline(second, y)) = (self, more) else { return None };
+        let (at, length) = (usize::from(*first).min(INLINE), *first + *second);
+        if usize::from(length) > INLINE {
+            return None;
+        }
+        // What lies behind a short string is zero, so that the rest of the result is too.
+        let mut wide = [0; 2 * INLINE + 1];
+        wide[..INLINE].copy_from_slice(x);
+        wide[at..at + INLINE].copy_from_slice(y);
+        let mut both = [0; INLINE];
+        both.copy_from_slice(&wide[..INLINE]);
+        Some(Bytes::Inline(length, both))
     }
 }
 

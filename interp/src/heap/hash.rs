@@ -3,7 +3,7 @@
 //! Hashes are seeded per run and cannot be seen by a program (`hash` is not
 //! among Repy's built-ins); dicts and sets are in insertion order.
 
-use super::{Builtin, Heap, Raised, Str, Value};
+use super::{Builtin, Heap, Raised, Str, Tuple, Value};
 
 /// How deep tuples may nest in a key: the recursion limit of CPython 2.7.
 const DEPTH: u32 = 1000;
@@ -67,23 +67,50 @@ impl Heap {
         match value {
             Value::Int(i) => Ok(self.hash_int(i)),
             Value::Str(text) => Ok(self.hash_str(text)),
-            _ => match self.hash_slow(value, 0) {
-                Ok(hash) => Ok(hash),
-                // A slice says less than the others.
-                Err(Unhashable::Type("slice")) => Err(self.raise(Builtin::TypeError, "unhashable type")),
-                Err(Unhashable::Type(name)) => {
-                    Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
-                }
-                Err(Unhashable::SetObject(name)) => {
-                    Err(self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'")))
-                }
-                // V1 says "socket" whatever the object is.
-                Err(Unhashable::Api) => Err(self
-                    .raise(Builtin::AttributeError, "emulated_socket instance has no attribute '__hash__'")),
-                Err(Unhashable::Depth) => {
-                    Err(self.raise(Builtin::RuntimeError, "maximum recursion depth exceeded"))
-                }
+            Value::Tuple(tuple) => match self.hash_flat(tuple) {
+                Some(hash) => Ok(hash),
+                None => self.hash_or_raise(value),
             },
+            _ => self.hash_or_raise(value),
+        }
+    }
+
+    /// The hash of a tuple of ints and strings.
+    #[inline]
+    fn hash_flat(&self, tuple: Tuple) -> Option<u64> {
+        let mut state = self.seed;
+        for &item in self.tuple(tuple) {
+            let hash = match item {
+                Value::Int(i) => self.hash_int(i),
+                Value::Str(text) => self.hash_str(text),
+                _ => return None,
+            };
+            state = fold(state ^ hash, ODD);
+        }
+        Some(spread((state ^ (state >> 32)) as u32, self.seed))
+    }
+
+    #[inline(never)]
+    fn hash_or_raise(&mut self, value: Value) -> Result<u64, Raised> {
+        match self.hash_slow(value, 0) {
+            Ok(hash) => Ok(hash),
+            Err(unhashable) => Err(self.raise_unhashable(unhashable)),
+        }
+    }
+
+    #[cold]
+    fn raise_unhashable(&mut self, unhashable: Unhashable) -> Raised {
+        match unhashable {
+            // A slice says less than the others.
+            Unhashable::Type("slice") => self.raise(Builtin::TypeError, "unhashable type"),
+            Unhashable::Type(name) | Unhashable::SetObject(name) => {
+                self.raise(Builtin::TypeError, &format!("unhashable type: '{name}'"))
+            }
+            // V1 says "socket" whatever the object is.
+            Unhashable::Api => {
+                self.raise(Builtin::AttributeError, "emulated_socket instance has no attribute '__hash__'")
+            }
+            Unhashable::Depth => self.raise(Builtin::RuntimeError, "maximum recursion depth exceeded"),
         }
     }
 

@@ -134,23 +134,22 @@ impl Heap {
         if self.counts[Kind::Str as usize][at] == 1 && at != other && a + b > 1 && !self.strs[left].interned {
             let before = self.strs[left].body.outside();
             if let Ok([target, source]) = self.strs.slots.get_disjoint_mut([at, other]) {
-                target.body.push(source.body.as_slice());
+                target.body.push(&source.body);
                 target.hash.set(0);
                 let after = target.body.outside();
                 self.used = self.used + after - before;
                 return Ok(Value::Str(left));
             }
         }
-        let mut body = Bytes::EMPTY;
-        if a + b > bytes::INLINE {
-            let mut whole = Vec::with_capacity(a + b);
-            whole.extend_from_slice(self.bytes(left));
-            whole.extend_from_slice(self.bytes(right));
-            body = Bytes::Heap(whole);
-        } else {
-            body.push(self.bytes(left));
-            body.push(self.bytes(right));
-        }
+        let body = match self.strs[left].body.joined_inline(&self.strs[right].body) {
+            Some(both) => both,
+            None => {
+                let mut whole = Vec::with_capacity(a + b);
+                whole.extend_from_slice(self.bytes(left));
+                whole.extend_from_slice(self.bytes(right));
+                Bytes::take(whole)
+            }
+        };
         self.release(Value::Str(left));
         if a + b == 1 {
             let byte = body.as_slice()[0];
@@ -193,17 +192,17 @@ impl Heap {
     /// A list: owned. Takes the items over.
     #[inline]
     pub(crate) fn new_list_of(&mut self, items: &[Value]) -> Value {
-        if items.is_empty() || items.len() > SPARE_CAPACITY {
-            return self.new_list(items.to_vec());
+        if items.is_empty() {
+            return self.new_list(Vec::new());
         }
-        let mut buffer = self.small_buffer();
+        let mut buffer = self.list_buffer(items.len());
         buffer.extend_from_slice(items);
         self.new_list(buffer)
     }
 
     /// A part of a list as a new one: owned.
     pub(crate) fn new_list_from(&mut self, list: List, lower: usize, upper: usize) -> Value {
-        let mut buffer = if upper - lower <= SPARE_CAPACITY { self.small_buffer() } else { Vec::new() };
+        let mut buffer = self.list_buffer(upper - lower);
         buffer.extend_from_slice(&self.lists[list].items[lower..upper]);
         buffer.iter().for_each(|item| self.retain(*item));
         self.new_list(buffer)
@@ -213,14 +212,9 @@ impl Heap {
     #[inline]
     pub fn list_buffer(&mut self, count: usize) -> Vec<Value> {
         match count {
-            0..=SPARE_CAPACITY => self.small_buffer(),
+            0..=spare::LARGEST => self.spare.list(count),
             _ => Vec::with_capacity(count),
         }
-    }
-
-    /// An empty buffer for a small list.
-    fn small_buffer(&mut self) -> Vec<Value> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_CAPACITY))
     }
 
     /// The items of a list.
@@ -243,14 +237,18 @@ impl Heap {
     #[inline(never)]
     fn grow_list(&mut self, list: List, extra: usize) -> Outcome<()> {
         let items = &self.lists[list].items;
-        if items.capacity() == 0 && extra <= SPARE_CAPACITY {
-            self.lists[list].items = self.small_buffer();
-            self.recharge_list(list);
-            return Ok(());
-        }
         // Small lists double, larger ones grow by half.
         let more = if items.len() < 64 { items.len() } else { items.len() / 2 };
         let wanted = items.len() + extra.max(more).max(4);
+        if wanted <= spare::LARGEST {
+            let mut buffer = self.spare.list(wanted);
+            let old = &mut self.lists[list].items;
+            buffer.extend_from_slice(old);
+            let old = std::mem::replace(old, buffer);
+            self.spare.keep_list(old);
+            self.recharge_list(list);
+            return Ok(());
+        }
         self.make_room((wanted - items.len()).saturating_mul(16))?;
         let items = &mut self.lists[list].items;
         items.reserve_exact(wanted - items.len());
@@ -372,12 +370,15 @@ impl Heap {
                 self.release(old);
             }
             None => {
-                let growth = table.growth();
+                let (growth, has_buffer) = (table.growth(), table.has_buffer());
                 if let Err(raised) = self.make_room(growth) {
                     self.release(value);
                     return Err(raised);
                 }
                 self.retain(key);
+                if !has_buffer {
+                    self.dicts[dict].table.adopt(self.spare.dict());
+                }
                 self.dicts[dict].table.insert_new(hash, key, value);
                 if growth != 0 {
                     self.recharge_dict(dict);
@@ -429,9 +430,12 @@ impl Heap {
         if table.find(self, hash, item).is_some() {
             return Ok(false);
         }
-        let growth = table.growth();
+        let (growth, has_buffer) = (table.growth(), table.has_buffer());
         self.make_room(growth)?;
         self.retain(item);
+        if !has_buffer {
+            self.sets[set].table.adopt(self.spare.set());
+        }
         self.sets[set].table.insert_new(hash, item, ());
         if growth != 0 {
             self.recharge_set(set);

@@ -36,6 +36,7 @@ mod hash;
 mod objects;
 mod sets;
 mod shape;
+mod spare;
 mod table;
 mod text;
 mod value;
@@ -110,8 +111,7 @@ macro_rules! arenas {
             /// Bytes given back since the last collection are not subtracted here.
             dead: Vec<(Kind, u32)>,
             draining: bool,
-            /// Buffers of small lists that are gone, for the next ones.
-            spare: Vec<Vec<Value>>,
+            spare: spare::Spare,
             /// Instances whose `__del__` is to be called, owned.
             pub finalizers: Vec<Value>,
             /// Instances whose `__del__` has been called, by which thread and at which depth of calls:
@@ -140,7 +140,7 @@ macro_rules! arenas {
                     collect_at: FIRST_COLLECTION,
                     dead: Vec::new(),
                     draining: false,
-                    spare: Vec::new(),
+                    spare: spare::Spare::default(),
                     finalizers: Vec::new(),
                     finalized: Vec::new(),
                     dropped: Vec::new(),
@@ -211,12 +211,6 @@ const FIRST_COLLECTION: usize = 4 << 20;
 /// Requests up to this size never raise MemoryError by themselves, in bytes:
 /// the limit as a whole is held from outside and at check points.
 const SMALL_REQUEST: usize = 64 << 10;
-
-/// Items that the buffers kept in [`Heap::spare`] have room for.
-const SPARE_CAPACITY: usize = 8;
-
-/// Buffers kept at most.
-const MOST_SPARE: usize = 64;
 
 /// One new slot: from the free list, or at the end.
 macro_rules! new_slot {
@@ -425,15 +419,12 @@ impl Heap {
             Kind::Complex | Kind::XRange => {}
             Kind::List => {
                 let data = &mut self.lists.slots[at];
-                let mut items = std::mem::take(&mut data.items);
+                let items = std::mem::take(&mut data.items);
                 self.used = self.used.saturating_sub(std::mem::take(&mut data.charged));
                 for item in &items {
                     self.release(*item);
                 }
-                if items.capacity() == SPARE_CAPACITY && self.spare.len() < MOST_SPARE {
-                    items.clear();
-                    self.spare.push(items);
-                }
+                self.spare.keep_list(items);
             }
             Kind::Tuple => match std::mem::take(&mut self.tuples.slots[at].items) {
                 TupleItems::Inline(length, items) => {
@@ -461,6 +452,7 @@ impl Heap {
                         self.release(entry.value);
                     }
                 }
+                self.spare.keep_dict(entries);
             }
             Kind::Set => {
                 let data = &mut self.sets.slots[at];
@@ -469,6 +461,7 @@ impl Heap {
                 for entry in &entries {
                     self.release(entry.key);
                 }
+                self.spare.keep_set(entries);
             }
             Kind::Slice => {
                 let data = self.slices.slots[at];

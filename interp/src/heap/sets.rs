@@ -18,21 +18,20 @@ pub enum Algebra {
 impl Heap {
     /// `a` and `b` combined to a new set: owned. The items of `a` come first. The room has been asked for.
     pub fn combine_sets(&mut self, operator: Algebra, a: Set, b: Set, frozen: bool) -> Set {
+        let mut kept = self.spare.set();
         let (x, y) = (&self.sets[a].table, &self.sets[b].table);
         let has = |table: &Table<()>, entry: &Entry<()>| table.find(self, entry.hash, entry.key).is_some();
-        let of_y = || y.iter().filter(|entry| !has(x, entry)).copied();
-        let of_x = |wanted: bool| x.iter().filter(move |entry| has(y, entry) == wanted).copied();
-        let kept: Vec<Entry<()>> = match operator {
+        match operator {
             Algebra::Union => {
-                let mut all = Vec::with_capacity(x.len());
-                all.extend(x.iter());
-                all.extend(of_y());
-                all
+                kept.reserve(x.len());
+                kept.extend(x.iter());
             }
-            Algebra::Intersection => of_x(true).collect(),
-            Algebra::Difference => of_x(false).collect(),
-            Algebra::Symmetric => of_x(false).chain(of_y()).collect(),
-        };
+            Algebra::Intersection => kept.extend(x.iter().filter(|entry| has(y, entry))),
+            _ => kept.extend(x.iter().filter(|entry| !has(y, entry))),
+        }
+        if matches!(operator, Algebra::Union | Algebra::Symmetric) {
+            kept.extend(y.iter().filter(|entry| !has(x, entry)));
+        }
         kept.iter().for_each(|entry| self.retain(entry.key));
         self.new_set_from(Table::of_distinct(kept), frozen)
     }

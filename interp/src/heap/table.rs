@@ -6,7 +6,7 @@
 //! the high half an odd step. Hashes are seeded per run; neighbouring ints
 //! keep neighbouring places (see [`super::hash`]).
 
-use super::{Heap, Str, Value};
+use super::{Heap, Str, Tuple, Value};
 
 /// Entries up to which a table is searched in order, without an index.
 pub const SMALL: usize = 8;
@@ -69,6 +69,18 @@ impl<V: Copy> Table<V> {
         table
     }
 
+    /// Whether it has memory for entries already.
+    #[inline(always)]
+    pub fn has_buffer(&self) -> bool {
+        self.entries.capacity() != 0
+    }
+
+    /// Gives a table without a buffer one. Takes the buffer over, which is empty.
+    #[inline]
+    pub fn adopt(&mut self, buffer: Vec<Entry<V>>) {
+        self.entries = buffer;
+    }
+
     /// Number of keys.
     #[inline(always)]
     pub fn len(&self) -> usize {
@@ -104,9 +116,10 @@ impl<V: Copy> Table<V> {
     }
 
     /// Bytes the next insertion may add at most: for the check against the limit.
+    #[inline]
     pub fn growth(&self) -> usize {
         if self.entries.len() == self.entries.capacity() || self.is_full() {
-            self.outside()
+            self.outside().max(SMALL * std::mem::size_of::<Entry<V>>())
         } else {
             0
         }
@@ -146,6 +159,7 @@ impl<V: Copy> Table<V> {
         match key {
             Value::Int(wanted) => self.find_int(heap, hash, wanted),
             Value::Str(wanted) => self.find_str(heap, hash, wanted),
+            Value::Tuple(wanted) => self.find_tuple(heap, hash, wanted),
             _ => self.find_other(heap, hash, key),
         }
     }
@@ -156,6 +170,24 @@ impl<V: Copy> Table<V> {
         self.search(hash, |other| match other {
             Value::Int(i) => i == wanted,
             _ => heap.keys_equal(other, Value::Int(wanted)),
+        })
+    }
+
+    /// [`Table::find`] for a tuple.
+    #[inline(never)]
+    fn find_tuple(&self, heap: &Heap, hash: u64, wanted: Tuple) -> Option<usize> {
+        self.search(hash, |other| match other {
+            Value::Tuple(tuple) if tuple == wanted => true,
+            Value::Tuple(tuple) => {
+                let (a, b) = (heap.tuple(tuple), heap.tuple(wanted));
+                let same = |(&a, &b): (&Value, &Value)| match (a, b) {
+                    (Value::Int(a), Value::Int(b)) => a == b,
+                    (Value::Str(a), Value::Str(b)) => heap.same_bytes(a, b),
+                    _ => heap.keys_equal(a, b),
+                };
+                a.len() == b.len() && a.iter().zip(b).all(same)
+            }
+            _ => heap.keys_equal(other, Value::Tuple(wanted)),
         })
     }
 

@@ -70,7 +70,8 @@ impl Vm {
             (Value::List(list), Value::Slice(_)) => {
                 let range = self.slice_range(index, self.heap.list(list).len())?;
                 self.heap.make_room(range.count.saturating_mul(16))?;
-                let items = picked(self.heap.list(list), range);
+                let mut items = self.heap.list_buffer(range.count);
+                pick(self.heap.list(list), range, &mut items);
                 items.iter().for_each(|item| self.heap.retain(*item));
                 Ok(self.heap.new_list(items))
             }
@@ -98,8 +99,15 @@ impl Vm {
             (Value::Str(text), Value::Slice(_)) => {
                 let range = self.slice_range(index, self.heap.bytes(text).len())?;
                 self.heap.make_room(range.count)?;
-                let bytes = picked(self.heap.bytes(text), range);
-                Ok(self.heap.new_str_from(bytes))
+                if range.count > SHORT_TEXT {
+                    let bytes = picked(self.heap.bytes(text), range);
+                    return Ok(self.heap.new_str_from(bytes));
+                }
+                let mut bytes = std::mem::take(&mut self.scratch);
+                pick(self.heap.bytes(text), range, &mut bytes);
+                let part = self.heap.new_str(&bytes);
+                self.give_scratch(bytes);
+                Ok(part)
             }
             (Value::Str(text), _) => {
                 let i = self.index_of(index, "string")?;
@@ -475,7 +483,15 @@ impl Vm {
 
     /// [`Vm::get_item`] for an instruction: a large slice is postponed.
     pub(crate) fn item_step(&mut self, container: Value, index: Value) -> Outcome<Value> {
-        if let Value::Slice(_) = index {
+        if let Value::Slice(slice) = index {
+            let data = self.heap.slices[slice];
+            if let (Value::Str(text), Value::None, Value::None, Value::Int(-1)) =
+                (container, data.start, data.stop, data.step)
+            {
+                if self.heap.bytes(text).len() <= SHORT_TEXT {
+                    return Ok(self.heap.new_str_changed(text, <[u8]>::reverse));
+                }
+            }
             let length = self.large_sequence(container);
             if length != 0 {
                 let range = self.slice_range(index, length)?;
@@ -535,6 +551,11 @@ impl Vm {
     pub fn set_slice(&mut self, container: Value, lower: Value, upper: Value, value: Value) -> Outcome<()> {
         match container {
             Value::List(list) => {
+                if let Value::List(source) = value {
+                    if self.replace_items(list, lower, upper, source) {
+                        return Ok(());
+                    }
+                }
                 let Ok(iteration) = self.try_iterate(value) else {
                     return self.type_error("can only assign an iterable");
                 };
@@ -559,6 +580,26 @@ impl Vm {
                 }
             }
         }
+    }
+
+    /// `list[lower:upper] = source` in place, if as many items come as go and the bounds are plain; false if not.
+    fn replace_items(&mut self, list: List, lower: Value, upper: Value, source: List) -> bool {
+        let plain = |bound: Value| matches!(bound, Value::Int(_) | Value::Unset | Value::None);
+        if source == list || !plain(lower) || !plain(upper) {
+            return false;
+        }
+        let length = self.heap.list(list).len();
+        let Ok((lower, upper)) = self.simple_range(lower, upper, length) else { return false };
+        if upper - lower != self.heap.list(source).len() {
+            return false;
+        }
+        for at in lower..upper {
+            let item = self.heap.list(source)[at - lower];
+            self.heap.retain(item);
+            let old = std::mem::replace(&mut self.heap.lists[list].items[at], item);
+            self.heap.release(old);
+        }
+        true
     }
 
     /// `del container[lower:upper]`. Borrows all.
@@ -664,10 +705,20 @@ fn at<T: Copy>(items: &[T], index: i64) -> Option<T> {
 /// The items of an extended slice.
 fn picked<T: Copy>(items: &[T], range: Range) -> Vec<T> {
     let mut result = Vec::with_capacity(range.count);
+    pick(items, range, &mut result);
+    result
+}
+
+/// Appends the items of an extended slice.
+fn pick<T: Copy>(items: &[T], range: Range, out: &mut Vec<T>) {
+    if range.step == -1 && range.count > 0 {
+        let upper = range.start as usize + 1;
+        out.extend(items[upper - range.count..upper].iter().rev());
+        return;
+    }
     let mut at = range.start;
     for _ in 0..range.count {
-        result.push(items[at as usize]);
+        out.push(items[at as usize]);
         at += range.step;
     }
-    result
 }

@@ -74,6 +74,15 @@ impl Vm {
                 }
                 None => self.put(regs, t, Value::Unset),
             },
+            (Value::Tuple(tuple), Value::Int(i)) => match self.heap.tuple(tuple).get(i as usize).copied() {
+                Some(item) => {
+                    regs[usize::from(t + 1)] = Value::Int(i + 1);
+                    self.heap.retain(item);
+                    self.put(regs, d, item);
+                    return Ok(Next::Item);
+                }
+                None => self.put(regs, t, Value::Unset),
+            },
             (source @ (Value::Dict(_) | Value::Set(_) | Value::Iter(_)), Value::Int(position)) => {
                 let expected = regs[usize::from(t + 2)].as_int().unwrap_or(0);
                 if let Some(item) = self.next_key(source, position, expected) {

@@ -119,6 +119,9 @@ impl Vm {
         inplace: bool,
     ) -> Step {
         let (left, right) = (regs[a as usize], regs[b as usize]);
+        if let (Value::Str(x), Value::Str(y), BinaryOperator::Add) = (left, right, operator) {
+            return self.concat_step(regs, code, d, (a, x), (b, y));
+        }
         if left.is_unset() {
             self.consume(regs, code.locals, b);
             return Err(self.unbound(code, a));
@@ -127,42 +130,55 @@ impl Vm {
             self.consume(regs, code.locals, a);
             return Err(self.unbound(code, b));
         }
-        if let (Value::Str(x), Value::Str(y), BinaryOperator::Add) = (left, right, operator) {
-            let (first, second) = (self.heap.bytes(x).len(), self.heap.bytes(y).len());
-            let dies = (a >= code.locals || a == d) && self.heap.count(left) == 1;
-            if crate::types::stepwise::is_large(first + second) && !dies {
-                let result = self.join_large(x, y, (first, second));
-                self.consume(regs, code.locals, a);
-                self.consume(regs, code.locals, b);
-                return self.finish_step(regs, d, result);
-            }
-            if a >= code.locals || a == d {
-                // The left string dies here: it can be appended to in place.
-                regs[a as usize] = Value::Unset;
-            } else {
-                self.heap.retain(left);
-            }
-            let share = a == b;
-            if share {
-                self.heap.retain(right);
-            }
-            let result = self.heap.concat_str(x, y);
-            if share {
-                self.heap.release(right);
-            } else {
-                self.consume(regs, code.locals, b);
-            }
-            let value = result?;
-            self.put(regs, d, value);
-            return Ok(None);
-        }
         let result = crate::types::binary(self, operator, inplace, left, right);
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         self.finish_step(regs, d, result)
     }
 
+    /// `d = a + b` of two strings.
+    #[inline(never)]
+    fn concat_step(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        d: Reg,
+        (a, x): (Reg, Str),
+        (b, y): (Reg, Str),
+    ) -> Step {
+        let (left, right) = (Value::Str(x), Value::Str(y));
+        let (first, second) = (self.heap.bytes(x).len(), self.heap.bytes(y).len());
+        let dies = (a >= code.locals || a == d) && self.heap.count(left) == 1;
+        if crate::types::stepwise::is_large(first + second) && !dies {
+            let result = self.join_large(x, y, (first, second));
+            self.consume(regs, code.locals, a);
+            self.consume(regs, code.locals, b);
+            return self.finish_step(regs, d, result);
+        }
+        if a >= code.locals || a == d {
+            // The left string dies here: it can be appended to in place.
+            regs[a as usize] = Value::Unset;
+        } else {
+            self.heap.retain(left);
+        }
+        let share = a == b;
+        if share {
+            self.heap.retain(right);
+        }
+        let result = self.heap.concat_str(x, y);
+        if share {
+            self.heap.release(right);
+        } else {
+            self.consume(regs, code.locals, b);
+        }
+        let value = result?;
+        self.put(regs, d, value);
+        Ok(None)
+    }
+
     /// `left + right` of large strings of these sizes, neither of which can be appended to.
+    #[cold]
+    #[inline(never)]
     fn join_large(&mut self, left: Str, right: Str, sizes: (usize, usize)) -> super::native::NativeReturn {
         self.heap.make_room(sizes.0 + sizes.1)?;
         let parts = vec![Part::Text(left, 0, sizes.0), Part::Text(right, 0, sizes.1)];

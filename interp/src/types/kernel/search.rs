@@ -11,11 +11,29 @@ pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
     for chunk in &mut chunks {
         // No early exit inside a chunk: the compiler turns this into vector comparisons.
         if chunk.iter().fold(false, |found, &b| found | (b == byte)) {
-            return chunk.iter().position(|&b| b == byte).map(|inner| at + inner);
+            return find_in_words(chunk, byte).map(|inner| at + inner);
         }
         at += LANES;
     }
-    chunks.remainder().iter().position(|&b| b == byte).map(|inner| at + inner)
+    find_in_words(chunks.remainder(), byte).map(|inner| at + inner)
+}
+
+/// [`find_byte`] eight bytes at a time.
+#[inline]
+fn find_in_words(text: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let wanted = ONES * u64::from(byte);
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // A byte of zero is where the wanted one is; the first of them is marked right, whatever is marked behind it.
+        let word = u64::from_le_bytes(*word) ^ wanted;
+        let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if marks != 0 {
+            return Some(at * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|&b| b == byte)?;
+    Some(words.len() * 8 + at)
 }
 
 /// Position of the last `byte`.
