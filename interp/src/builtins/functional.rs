@@ -450,6 +450,36 @@ enum Waiting {
     Verdict(Value),
 }
 
+/// The least or largest of a few numbers of one kind: borrowed. `None` leaves it to [`Extreme`].
+fn plain_extreme(vm: &mut Vm, given: &[Value], largest: bool) -> Option<Value> {
+    const FEW: usize = 8192;
+    let items = match *given {
+        [Value::List(list)] => vm.heap.list(list),
+        [Value::Tuple(tuple)] => vm.heap.tuple(tuple),
+        [_] => return None,
+        _ => given,
+    };
+    if items.len() > FEW {
+        return None;
+    }
+    let (first, rest) = items.split_first()?;
+    let mut best = *first;
+    for &item in rest {
+        let better = match (item, best) {
+            (Value::Int(item), Value::Int(best)) if largest => item > best,
+            (Value::Int(item), Value::Int(best)) => item < best,
+            (Value::Float(item), Value::Float(best)) if largest => item.get() > best.get(),
+            (Value::Float(item), Value::Float(best)) => item.get() < best.get(),
+            _ => return None,
+        };
+        if better {
+            best = item;
+        }
+    }
+    vm.spend(items.len() / 16);
+    matches!(best, Value::Int(_) | Value::Float(_)).then_some(best)
+}
+
 fn extreme(vm: &mut Vm, args: Args<'_>, name: &str, largest: bool) -> NativeReturn {
     let mut key = Value::Unset;
     for &(keyword, given) in args.keywords {
@@ -457,6 +487,9 @@ fn extreme(vm: &mut Vm, args: Args<'_>, name: &str, largest: bool) -> NativeRetu
             return fail(vm, Builtin::TypeError, format!("{name}() got an unexpected keyword argument"));
         }
         key = given;
+    }
+    if let (Value::Unset, Some(found)) = (key, plain_extreme(vm, args.positional, largest)) {
+        return value(vm.heap.share(found));
     }
     let source = match *args.positional {
         [] => {

@@ -7,7 +7,7 @@ use super::hook;
 use super::kernel::format_fields::{self, Chunk, First, Step};
 use super::kernel::format_spec::{self, Spec};
 use super::kernel::{bigjob, long};
-use super::stepwise::{Turn, BYTES, STEP_COST};
+use super::stepwise::{is_large, Turn, BYTES, STEP_COST};
 use super::support::{as_str, fail, lift, number, release_all, room, unwrap, with_room, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Args, Flow, NativeReturn, Resume};
@@ -72,6 +72,11 @@ pub fn format(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let Some(text) = args.get(0).and_then(|text| as_str(&vm.heap, text)) else {
         return fail(vm, Builtin::TypeError, "descriptor 'format' requires a 'str' object");
     };
+    if args.keywords.is_empty() {
+        if let Some(done) = super::format_quick::format(vm, text, &args.positional[1..]) {
+            return value(done);
+        }
+    }
     let positional = args.positional[1..].to_vec();
     positional.iter().for_each(|&item| vm.heap.retain(item));
     let keywords = args.keywords.to_vec();
@@ -187,6 +192,12 @@ impl Machine {
             Waiting::Turn => self.next(vm),
             Waiting::Copy(text, at) => self.copy(vm, text, at),
             Waiting::Digits(spec, name) => {
+                if let Value::Str(text) = result {
+                    let size = vm.heap.bytes(text).len();
+                    if is_large(size) && !spec.thousands && spec.width.unwrap_or(0) <= size {
+                        return self.copy_digits(vm, text, &spec);
+                    }
+                }
                 let digits = match result {
                     Value::Str(text) => vm.heap.bytes(text).to_vec(),
                     _ => Vec::new(),
@@ -221,6 +232,22 @@ impl Machine {
                 Ok(None)
             }
         }
+    }
+
+    /// Copies many digits (taken over) that fill their width to the output, behind their sign and prefix.
+    fn copy_digits(&mut self, vm: &mut Vm, digits: Str, spec: &Spec) -> Result<Option<Flow>, Raised> {
+        let bytes = vm.heap.bytes(digits);
+        let (size, negative) = (bytes.len(), bytes.first() == Some(&b'-'));
+        if self.out.len() + size + 3 > room(vm) {
+            vm.heap.release(Value::Str(digits));
+            return Err(vm.heap.raise_bare(Builtin::MemoryError));
+        }
+        self.out.reserve(size + 3);
+        self.out.extend(format_spec::sign_of(negative, spec));
+        if spec.alternate {
+            self.out.extend_from_slice(format_spec::prefix_of(spec.kind.unwrap_or(b'd')));
+        }
+        self.copy(vm, digits, usize::from(negative))
     }
 
     /// Copies a piece of a text (taken over) to the output.
@@ -307,11 +334,14 @@ impl Machine {
                 let number = vm.heap.longs[long].value.clone();
                 let then: fn(&mut Vm, Vec<u8>) -> NativeReturn = |vm, text| value(vm.heap.new_str_from(text));
                 let kind = spec.kind;
+                let upper = kind == Some(b'X');
                 self.waiting = Waiting::Digits(spec, name);
                 return match kind {
-                    Some(b'b') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 1), then),
-                    Some(b'o') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 3), then),
-                    Some(b'x' | b'X') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 4), then),
+                    Some(b'b') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 1, false), then),
+                    Some(b'o') => work(vm, move |fuel| bigjob::radix_text(fuel, number, 3, false), then),
+                    Some(b'x' | b'X') => {
+                        work(vm, move |fuel| bigjob::radix_text(fuel, number, 4, upper), then)
+                    }
                     _ => work(vm, move |fuel| bigjob::decimal_text(fuel, number), then),
                 }
                 .map(Some);

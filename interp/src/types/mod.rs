@@ -18,6 +18,7 @@ pub mod comparing;
 mod dicts;
 pub mod exceptions;
 mod format;
+mod format_quick;
 pub mod gather;
 pub mod hook;
 pub mod kernel;

@@ -531,12 +531,12 @@ pub fn in_base(vm: &mut Vm, item: Value, name: &str, text: fn(&IBig) -> Vec<u8>)
         return match name {
             "hex" => super::support::work(
                 vm,
-                move |fuel| bigjob::radix_text(fuel, number, 4),
+                move |fuel| bigjob::radix_text(fuel, number, 4, false),
                 |vm, digits| prefixed(vm, digits, b"0x"),
             ),
             _ => super::support::work(
                 vm,
-                move |fuel| bigjob::radix_text(fuel, number, 3),
+                move |fuel| bigjob::radix_text(fuel, number, 3, false),
                 |vm, digits| prefixed(vm, digits, b"0"),
             ),
         };

@@ -171,6 +171,7 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
         }
         let size = vm.heap.bytes(text).len().saturating_mul(times);
         if size <= 4096 {
+            vm.spend(size / 256);
             return value(vm.heap.new_str_repeated(text, times));
         }
         if stepwise::is_large(size) {

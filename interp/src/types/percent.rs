@@ -4,7 +4,7 @@ use super::chain::chain_pending;
 use super::hook;
 use super::kernel::percent::{self as kernel, Amount, Body, Directive};
 use super::kernel::{bigjob, long};
-use super::stepwise::{self, Turn, BYTES, STEP_COST};
+use super::stepwise::{self, is_large, Turn, BYTES, STEP_COST};
 use super::support::{as_str, fail, lift, number, room, type_name, unwrap, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
 use crate::vm::native::{value, Flow, NativeReturn, Resume};
@@ -31,6 +31,8 @@ struct Formatter {
     keyed: bool,
     /// A large text (owned) that is being copied to the output, and how far.
     copying: Option<(Str, usize)>,
+    /// Blanks that follow it.
+    blanks: usize,
     /// Specifiers since the last check point.
     steps: usize,
 }
@@ -50,6 +52,7 @@ pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
         waiting: None,
         keyed: false,
         copying: None,
+        blanks: 0,
         steps: 0,
     };
     let step = match formatter.advance(vm) {
@@ -131,6 +134,7 @@ impl Formatter {
             return true;
         }
         self.end_copying(vm);
+        self.out.resize(self.out.len() + std::mem::take(&mut self.blanks), b' ');
         false
     }
 
@@ -334,8 +338,10 @@ impl Formatter {
         if long::words(&large) > LONG_WORDS {
             let then: fn(&mut Vm, Vec<u8>) -> NativeReturn = |vm, text| value(vm.heap.new_str_from(text));
             let flow = match conversion {
-                b'o' => work(vm, move |fuel| bigjob::radix_text(fuel, large, 3), then)?,
-                b'x' | b'X' => work(vm, move |fuel| bigjob::radix_text(fuel, large, 4), then)?,
+                b'o' => work(vm, move |fuel| bigjob::radix_text(fuel, large, 3, false), then)?,
+                b'x' | b'X' => {
+                    work(vm, move |fuel| bigjob::radix_text(fuel, large, 4, conversion == b'X'), then)?
+                }
                 _ => work(vm, move |fuel| bigjob::decimal_text(fuel, large), then)?,
             };
             if let Flow::Value(text) = flow {
@@ -361,11 +367,53 @@ impl Formatter {
         text: Value,
     ) -> Outcome<()> {
         let Value::Str(text) = text else { return Ok(()) };
+        let size = vm.heap.bytes(text).len();
+        if is_large(size) && usize::try_from(precision).unwrap_or(0) < size {
+            return self.copy_digits(vm, directive, width, text);
+        }
         let digits = vm.heap.bytes(text).to_vec();
         let sign = IBig::from(if digits.first() == Some(&b'-') { -1 } else { 1 });
         let text =
             kernel::integer_text(directive.conversion, directive.alternate, precision, &sign, Some(&digits));
         self.render(vm, directive, width, Body::Number(&text))
+    }
+
+    /// Copies many digits (borrowed) to the output, behind their sign and prefix, in steps.
+    fn copy_digits(&mut self, vm: &mut Vm, directive: &Directive, width: i64, digits: Str) -> Outcome<()> {
+        let bytes = vm.heap.bytes(digits);
+        let negative = bytes.first() == Some(&b'-');
+        let sign: &[u8] = match (negative, directive.plus, directive.blank) {
+            (true, ..) => b"-",
+            (_, true, _) => b"+",
+            (_, _, true) => b" ",
+            _ => b"",
+        };
+        let prefix: &[u8] = match directive.conversion {
+            b'o' if directive.alternate => b"0",
+            b'x' if directive.alternate => b"0x",
+            b'X' if directive.alternate => b"0X",
+            _ => b"",
+        };
+        let start = usize::from(negative);
+        let size = sign.len() + prefix.len() + bytes.len() - start;
+        let fill = usize::try_from(width).unwrap_or(0).saturating_sub(size);
+        if self.out.len().saturating_add(size).saturating_add(fill) > room(vm) {
+            return Err(vm.heap.raise_bare(Builtin::MemoryError));
+        }
+        self.out.reserve(size + fill);
+        let zeros = directive.zero && !directive.left;
+        if !directive.left && !zeros {
+            self.out.resize(self.out.len() + fill, b' ');
+        }
+        self.out.extend_from_slice(sign);
+        self.out.extend_from_slice(prefix);
+        if zeros {
+            self.out.resize(self.out.len() + fill, b'0');
+        }
+        self.blanks = if directive.left { fill } else { 0 };
+        vm.heap.retain(Value::Str(digits));
+        self.copying = Some((digits, start));
+        Ok(())
     }
 
     fn put_text(

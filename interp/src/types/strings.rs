@@ -432,6 +432,7 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
 /// `text.split(separator)` for a short text and a separator of one byte.
 fn split_short(vm: &mut Vm, this: Str, separator: u8) -> NativeReturn {
     let count = search::count_byte(vm.heap.bytes(this), separator) + 1;
+    vm.spend(count / 4);
     let mut items = vm.heap.list_buffer(count);
     let mut start = 0;
     for _ in 1..count {
@@ -459,6 +460,7 @@ fn words_short(vm: &mut Vm, this: Str) -> NativeReturn {
             at += 1;
         }
         if start == at {
+            vm.spend(items.len() / 4);
             return value(vm.heap.new_list(items));
         }
         items.push(vm.heap.new_substr(this, start, at));
@@ -633,6 +635,7 @@ fn rpartition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 /// `text.replace(old, new, most)` for short texts, `old` not empty.
 fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> NativeReturn {
+    vm.spend(vm.heap.bytes(this).len() / 64);
     let mut out = std::mem::take(&mut vm.scratch);
     let (text, old, new) = (vm.heap.bytes(this), vm.heap.bytes(old), vm.heap.bytes(new));
     let mut start = 0;

@@ -322,9 +322,10 @@ pub async fn parse(fuel: Fuel, literal: long::Literal) -> IBig {
     IBig::from_parts(sign, pieces.pop().unwrap_or(UBig::ZERO))
 }
 
-/// Text of an integer in base `2^bits`, with `-` if it is negative and without a prefix.
-pub async fn radix_text(fuel: Fuel, value: IBig, bits: usize) -> Vec<u8> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// Text of an integer in base `2^bits`, with `-` if it is negative and without a prefix; `upper` is for its letters.
+pub async fn radix_text(fuel: Fuel, value: IBig, bits: usize, upper: bool) -> Vec<u8> {
+    const LETTERS: [&[u8; 16]; 2] = [b"0123456789abcdef", b"0123456789ABCDEF"];
+    let letters = LETTERS[usize::from(upper)];
     const STEP: usize = 4096;
     let (sign, magnitude) = value.into_parts();
     let count = magnitude.bit_len().div_ceil(bits).max(1);
@@ -341,7 +342,7 @@ pub async fn radix_text(fuel: Fuel, value: IBig, bits: usize) -> Vec<u8> {
         if shift + bits > WORD {
             digit |= word(place + 1) << (WORD - shift);
         }
-        out.push(DIGITS[(digit & mask) as usize]);
+        out.push(letters[(digit & mask) as usize]);
         if at % STEP == 0 {
             fuel.spend(STEP as u64 * 3).await;
         }

@@ -44,14 +44,13 @@ pub fn significant(value: f64, count: usize) -> Option<(u64, i32)> {
     let most = u64::try_from(*POWERS.get(count)?).ok()?;
     let exponent = ((value.to_bits() >> 52) & 0x7ff) as i32 - 1023;
     // floor(exponent * log10(2)): the decimal exponent, or one less.
-    let mut decimal = (exponent * 1233) >> 12;
-    for _ in 0..2 {
+    let least = (exponent * 1233) >> 12;
+    for decimal in [least, least + 1] {
         let places = usize::try_from(count as i32 - 1 - decimal).ok()?;
         let digits = scaled(value, places)?;
         if digits < most {
             return (digits >= most / 10).then_some((digits, decimal + 1));
         }
-        decimal += 1;
     }
     None
 }

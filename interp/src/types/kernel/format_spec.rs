@@ -139,7 +139,8 @@ struct Parts<'a> {
     tail: &'a [u8],
 }
 
-fn sign_of(negative: bool, spec: &Spec) -> Option<u8> {
+/// The sign in front of a number.
+pub fn sign_of(negative: bool, spec: &Spec) -> Option<u8> {
     match spec.sign {
         _ if negative => Some(b'-'),
         Some(sign @ (b'+' | b' ')) => Some(sign),
@@ -230,20 +231,31 @@ pub fn format_integer(
     }
     let (sign, magnitude) = value.clone().into_parts();
     let radix = |radix| digits.map_or_else(|| long::radix_text(&magnitude, radix), <[u8]>::to_vec);
-    let (digits, prefix): (Vec<u8>, &[u8]) = match kind {
-        b'b' => (radix(2), b"0b"),
-        b'o' => (radix(8), b"0o"),
-        b'x' => (radix(16), b"0x"),
-        b'X' => (radix(16).to_ascii_uppercase(), b"0X"),
-        _ => (digits.map_or_else(|| magnitude.to_string().into_bytes(), <[u8]>::to_vec), b""),
+    let digits: Vec<u8> = match kind {
+        b'b' => radix(2),
+        b'o' => radix(8),
+        b'x' => radix(16),
+        b'X' => radix(16).to_ascii_uppercase(),
+        _ => digits.map_or_else(|| magnitude.to_string().into_bytes(), <[u8]>::to_vec),
     };
     let parts = Parts {
         sign: sign_of(sign == Sign::Negative, spec),
-        prefix: if spec.alternate { prefix } else { b"" },
+        prefix: if spec.alternate { prefix_of(kind) } else { b"" },
         digits: &digits,
         tail: b"",
     };
     lay_out(&parts, spec, b'>', limit)
+}
+
+/// What `#` puts in front of the digits.
+pub fn prefix_of(kind: u8) -> &'static [u8] {
+    match kind {
+        b'b' => b"0b",
+        b'o' => b"0o",
+        b'x' => b"0x",
+        b'X' => b"0X",
+        _ => b"",
+    }
 }
 
 /// `format(value, spec)` for a float (or an integer asked for in a float's style).
