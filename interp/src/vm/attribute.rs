@@ -332,8 +332,14 @@ impl Vm {
                 return Ok(self.heap.share(value));
             }
             let class = self.heap.instances[instance].class;
+            let epoch = self.heap.class_epoch;
+            if let Some((value @ Value::Function(function), _)) = self.heap.class_attribute(class, site.name)
+            {
+                let slot = function.0 as u32;
+                site.fill(AttributeCache { key: shape.0, epoch, slot, class: FUNCTION });
+                return Ok(self.bind(value, object, class));
+            }
             if let Some((slot, owner, value)) = self.plain_class_attribute(class, site.name) {
-                let epoch = self.heap.class_epoch;
                 site.fill(AttributeCache { key: shape.0, epoch, slot, class: owner.0 as u32 });
                 return Ok(self.heap.share(value));
             }

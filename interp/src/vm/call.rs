@@ -243,12 +243,13 @@ impl Vm {
         let mut rest = surplus;
         let mut others: Vec<(Str, Value)> = Vec::new();
         let mut problem: Option<String> = None;
-        let name = self.heap.text(code.name);
         let defaults = self.heap.functions[function].defaults.len();
         if parameters == 0 && !code.star && !code.double_star && count + given_keywords > 0 {
+            let name = self.heap.text(code.name);
             problem = Some(format!("{name}() takes no arguments ({} given)", count + given_keywords));
         } else if !rest.is_empty() && !code.star {
             let quantity = if defaults > 0 { "at most" } else { "exactly" };
+            let name = self.heap.text(code.name);
             problem = Some(count_message(&name, quantity, parameters, count + given_keywords));
         }
         for (key, value) in extra.keywords {
@@ -257,13 +258,13 @@ impl Vm {
                 _ if problem.is_some() => self.heap.release(value),
                 Some(register) if values[register - 1].is_unset() => values[register - 1] = value,
                 Some(_) => {
-                    let key = self.heap.text(key);
+                    let (name, key) = (self.heap.text(code.name), self.heap.text(key));
                     problem = Some(format!("{name}() got multiple values for keyword argument '{key}'"));
                     self.heap.release(value);
                 }
                 None if code.double_star => {
                     if others.iter().any(|(known, _)| *known == key) {
-                        let key = self.heap.text(key);
+                        let (name, key) = (self.heap.text(code.name), self.heap.text(key));
                         problem = Some(format!("{name}() got multiple values for keyword argument '{key}'"));
                         self.heap.release(value);
                     } else {
@@ -271,7 +272,7 @@ impl Vm {
                     }
                 }
                 None => {
-                    let key = self.heap.text(key);
+                    let (name, key) = (self.heap.text(code.name), self.heap.text(key));
                     problem = Some(format!("{name}() got an unexpected keyword argument '{key}'"));
                     self.heap.release(value);
                 }
@@ -287,6 +288,7 @@ impl Vm {
                         *place = self.heap.share(value);
                     } else {
                         let quantity = if code.star || defaults > 0 { "at least" } else { "exactly" };
+                        let name = self.heap.text(code.name);
                         problem = Some(count_message(&name, quantity, parameters - defaults, given));
                         break;
                     }

@@ -14,6 +14,8 @@ use crate::heap::{Raised, Value};
 pub(super) enum Exit {
     /// Something was raised at the instruction before `pc`.
     Raise(Raised),
+    /// Enter this code, whose arguments lie from `t + 1` on; the value goes to `d`. The loop does that itself.
+    Enter { callee: Rc<Code>, d: Reg, t: Reg, kind: FrameKind },
     /// Call what lies in register `t` with `count` arguments; the value goes to `d`.
     Call { d: Reg, t: Reg, count: usize },
     /// The same with keywords.
@@ -62,6 +64,10 @@ impl Vm {
                     Ok(Action::Flow(flow, at))
                 }
             },
+            Exit::Enter { callee, d, t, kind } => {
+                thread.frames.push(code_frame(running, pc, base, d, kind));
+                Ok(Action::Run(callee, 0, base + usize::from(t)))
+            }
             Exit::Call { d, t, count } => {
                 let at = base + usize::from(t);
                 thread.frames.push(code_frame(running, pc, base, d, FrameKind::Store));

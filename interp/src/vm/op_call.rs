@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::native::{Args, Flow, NativeFn, NativeReturn, ANY};
 use super::slow::Registers;
 use super::{Vm, RECURSION_LIMIT, WINDOW};
-use crate::compile::{Code, Reg};
-use crate::heap::{Class, Function, NativeId, Outcome, Value};
+use crate::compile::{Code, Reg, NO_ARITY};
+use crate::heap::{Class, Function, NativeId, Outcome, Str, Value};
 
 /// What a call of something that is no function of the program comes to.
 pub(super) enum Called {
@@ -14,8 +14,37 @@ pub(super) enum Called {
     Done,
     /// A native goes on later.
     Flow(Flow),
-    /// The long way must be gone.
-    Slow,
+    /// The long way must be gone, with so many arguments.
+    Slow(usize),
+    /// The function in `t` is to be entered: its arguments are laid out.
+    Enter(Rc<Code>),
+}
+
+/// Parameters that [`named_arguments`] can place.
+const MOST_NAMED: usize = 16;
+
+/// The values of `keywords`, which lie from `from` on, by the parameters they are for; `None` if one is for none
+/// of those behind the first `count`, or for one that has a value.
+fn named_arguments(
+    code: &Code,
+    regs: &Registers,
+    from: usize,
+    count: usize,
+    keywords: &[Str],
+) -> Option<[Value; MOST_NAMED]> {
+    let parameters = usize::from(code.parameters);
+    if parameters > MOST_NAMED {
+        return None;
+    }
+    let mut named = [Value::Unset; MOST_NAMED];
+    for (key, value) in keywords.iter().zip(&regs[from..]) {
+        let at = (count..parameters).find(|at| code.local_names[at + 1] == *key)?;
+        if !named[at].is_unset() {
+            return None;
+        }
+        named[at] = *value;
+    }
+    Some(named)
 }
 
 impl Vm {
@@ -34,6 +63,26 @@ impl Vm {
         Some(Rc::clone(&data.code))
     }
 
+    /// The number of arguments a function is entered with when `count` are given by position: all of
+    /// its parameters, if defaults stand for the others.
+    #[inline(always)]
+    fn filled(&self, function: Function, count: usize) -> Option<usize> {
+        let data = &self.heap.functions[function];
+        let parameters = usize::from(data.arity);
+        let covered = count <= parameters && parameters <= count + data.defaults.len();
+        (covered && data.arity != NO_ARITY).then_some(parameters)
+    }
+
+    /// Puts defaults behind the `count` arguments in `t + 1, …` of a function that is to be entered with `all`.
+    fn put_defaults(&mut self, regs: &mut Registers, t: usize, count: usize, all: usize, function: Function) {
+        let defaults = &self.heap.functions[function].defaults;
+        let first = defaults.len() + count - all;
+        for (place, at) in (t + 1 + count..=t + all).zip(first..) {
+            let value = self.heap.functions[function].defaults[at];
+            regs[place] = self.heap.share(value);
+        }
+    }
+
     /// `t(t + 1, …)` of a class of the program whose instances need nothing but their `__init__`, which can be
     /// entered at once: its code and the instance, which is owned and the first argument now.
     #[inline(never)]
@@ -46,38 +95,187 @@ impl Vm {
     ) -> Option<(Rc<Code>, Value)> {
         let (epoch, function) = self.heap.classes[class].init?;
         let t = usize::from(t);
-        if epoch != self.heap.class_epoch || t + count + 1 >= WINDOW {
+        if epoch != self.heap.class_epoch {
             return None;
         }
-        let code = self.enters(function, count + 1, depth)?;
+        let all = self.filled(function, count + 1)?;
+        if t + all >= WINDOW {
+            return None;
+        }
+        let code = self.enters(function, all, depth)?;
         let instance = self.heap.new_instance(class, Value::Unset);
         self.heap.retain(instance);
         regs.copy_within(t + 1..t + 1 + count, t + 2);
         regs[t + 1] = instance;
+        if all > count + 1 {
+            self.put_defaults(regs, t, count + 1, all, function);
+        }
         self.heap.retain_function(function);
         regs[t] = Value::Function(function);
         self.heap.release(Value::Class(class));
         Some((code, instance))
     }
 
-    /// `d = t(t + 1, …)` with `count` arguments, of a native or a built-in class. `on_object`
-    /// says that the callee was found as a method of the first one.
+    /// `d = t(t + 1, …)` with `count` arguments, of anything but a program function whose arguments fit at
+    /// once. `on_object` says that the callee was found as a method of the first one.
     #[inline(never)]
     pub(super) fn op_call(
         &mut self,
         regs: &mut Registers,
         (d, t, count): (Reg, Reg, usize),
         on_object: bool,
+        depth: usize,
     ) -> Outcome<Called> {
+        self.depth = depth + 1;
+        let (count, on_object) = match self.open_callee(regs, t, count, count) {
+            Some(count) => (count, true),
+            None => (count, on_object),
+        };
         match regs[usize::from(t)] {
             Value::Native(native) => self.call_native(regs, (d, t, count), native, on_object),
+            Value::Function(function) => Ok(match self.bind_in_place(regs, t, count, function, &[], depth) {
+                Some(code) => Called::Enter(code),
+                None => Called::Slow(count),
+            }),
             Value::Class(class) => match self.constructor(class) {
                 // A built-in type: its constructor takes the class as first argument.
                 Some(constructor) => self.run_call(regs, d, usize::from(t), count + 1, constructor),
-                None => Ok(Called::Slow),
+                None => Ok(Called::Slow(count)),
             },
-            _ => Ok(Called::Slow),
+            _ => Ok(Called::Slow(count)),
         }
+    }
+
+    /// The code of the function or method in `t` if it can be entered with `count` positional arguments and those
+    /// of `keywords` behind them; and the number of positional ones, with the object of a method.
+    #[inline(never)]
+    pub(super) fn enters_with_keywords(
+        &mut self,
+        regs: &mut Registers,
+        (t, count): (Reg, usize),
+        keywords: &[Str],
+        depth: usize,
+    ) -> (usize, Option<Rc<Code>>) {
+        let count = match self.open_callee(regs, t, count + keywords.len(), count) {
+            Some(opened) => opened - keywords.len(),
+            None => count,
+        };
+        match regs[usize::from(t)] {
+            Value::Function(function) => {
+                (count, self.bind_in_place(regs, t, count, function, keywords, depth))
+            }
+            _ => (count, None),
+        }
+    }
+
+    /// Replaces a method in `t` by what it calls, with its object as the first argument; how many arguments
+    /// there are then. `None` leaves all as it is. `count` are given, `positional` of them by position.
+    #[inline(always)]
+    fn open_callee(
+        &mut self,
+        regs: &mut Registers,
+        t: Reg,
+        count: usize,
+        positional: usize,
+    ) -> Option<usize> {
+        match regs[usize::from(t)] {
+            Value::Method(_) | Value::BoundNative(_) => {
+                self.open_bound(regs, usize::from(t), count, positional)
+            }
+            _ => None,
+        }
+    }
+
+    fn open_bound(
+        &mut self,
+        regs: &mut Registers,
+        t: usize,
+        count: usize,
+        positional: usize,
+    ) -> Option<usize> {
+        if t + count + 2 > WINDOW {
+            return None;
+        }
+        let (callee, object) = match regs[t] {
+            Value::Method(method) => {
+                let data = self.heap.methods[method];
+                if data.object.is_unset() {
+                    // An unbound method: the first argument must be an instance of its class.
+                    if positional == 0 || !self.heap.is_instance(regs[t + 1], data.class) {
+                        return None;
+                    }
+                    let old = std::mem::replace(&mut regs[t], self.heap.share(data.function));
+                    self.heap.release(old);
+                    return Some(count);
+                }
+                (data.function, data.object)
+            }
+            Value::BoundNative(bound) => {
+                let data = self.heap.bound_natives[bound];
+                (Value::Native(data.native), data.object)
+            }
+            _ => return None,
+        };
+        regs.copy_within(t + 1..t + 1 + count, t + 2);
+        regs[t + 1] = self.heap.share(object);
+        let old = std::mem::replace(&mut regs[t], self.heap.share(callee));
+        self.heap.release(old);
+        Some(count + 1)
+    }
+
+    /// Lays out the arguments of a call as the function wants them, where that needs no error message: `count`
+    /// by position from `t + 1` on, those of `keywords` behind them, defaults, and the tuple of the surplus.
+    /// Its code, if it can be entered now; else nothing has been changed.
+    fn bind_in_place(
+        &mut self,
+        regs: &mut Registers,
+        t: Reg,
+        count: usize,
+        function: Function,
+        keywords: &[Str],
+        depth: usize,
+    ) -> Option<Rc<Code>> {
+        let data = &self.heap.functions[function];
+        let code = Rc::clone(&data.code);
+        let (parameters, defaults) = (usize::from(code.parameters), data.defaults.len());
+        let first = usize::from(t) + 1;
+        let end = first + parameters.max(count + keywords.len()) + 1;
+        if code.double_star || depth >= RECURSION_LIMIT || self.fuel < 1 || end > WINDOW {
+            return None;
+        }
+        if keywords.is_empty() {
+            if (count > parameters && !code.star) || parameters > count + defaults {
+                return None;
+            }
+            if count < parameters {
+                self.put_defaults(regs, first - 1, count, parameters, function);
+            }
+            if code.star {
+                let surplus = &mut regs[first + parameters..first + parameters.max(count)];
+                let tuple = self.heap.new_tuple(surplus);
+                surplus.fill(Value::Unset);
+                regs[first + parameters] = tuple;
+            }
+        } else {
+            let named = named_arguments(&code, regs, first + count, count, keywords)?;
+            let missing = (count..parameters).find(|at| named[*at].is_unset() && at + defaults < parameters);
+            if code.star || missing.is_some() {
+                return None;
+            }
+            regs[first + count..first + count + keywords.len()].fill(Value::Unset);
+            for at in count..parameters {
+                let value = match named[at] {
+                    Value::Unset => {
+                        let value = self.heap.functions[function].defaults[at + defaults - parameters];
+                        self.heap.share(value)
+                    }
+                    value => value,
+                };
+                regs[first + at] = value;
+            }
+        }
+        self.fuel -= 1;
+        Some(code)
     }
 
     #[inline(always)]
@@ -130,7 +328,7 @@ impl Vm {
             regs[usize::from(t)] = Value::Unset;
             return self.run_call(regs, d, first, count, call);
         }
-        Ok(Called::Slow)
+        Ok(Called::Slow(count))
     }
 
     /// Runs a native on `count` arguments from `first` on.

@@ -49,6 +49,13 @@ impl Vm {
             _ => None,
         };
         let result = match value {
+            Some(value @ Value::Function(_)) => {
+                let Value::Instance(instance) = object else { return self.no_instance() };
+                let class = self.heap.instances[instance].class;
+                self.heap.retain(value);
+                self.heap.retain(object);
+                Ok(self.heap.new_method(value, object, class))
+            }
             Some(value) => Ok(self.heap.share(value)),
             None => self.get_attribute_filling(object, site),
         };
@@ -58,12 +65,22 @@ impl Vm {
         Ok(())
     }
 
-    /// A value of the class that a cache knows.
+    #[cold]
+    fn no_instance(&mut self) -> Outcome<()> {
+        Err(self.heap.raise(crate::heap::Builtin::SystemError, "a method was found without an object"))
+    }
+
+    /// A value of the class that a cache knows; a function is to be bound.
     fn cached_class_value(&self, instance: Instance, site: &AttributeSite) -> Option<Value> {
         let key = self.heap.instances[instance].shape.0;
         let way = site.find(key)?;
-        if way.epoch.get() != self.heap.class_epoch || way.class.get() >= NATIVE {
+        if way.epoch.get() != self.heap.class_epoch || way.class.get() == IN_INSTANCE {
             return None;
+        }
+        match way.class.get() {
+            FUNCTION => return Some(Value::Function(Function(u64::from(way.slot.get())))),
+            NATIVE => return None,
+            _ => {}
         }
         let owner = &self.heap.classes[Class(u64::from(way.class.get()))];
         let value = owner.attributes.value(way.slot.get() as usize);

@@ -210,9 +210,8 @@ impl Vm {
                     ($d:expr, $t:expr, $count:expr, $on_object:expr) => {{
                         let (d, t, count): (Reg, Reg, usize) = ($d, $t, $count);
                         if let Value::Function(function) = regs[usize::from(t)] {
-                            match self.enters(function, count, frames.len()) {
-                                Some(callee) => enter!(callee, d, t, FrameKind::Store),
-                                None => break 'ops Exit::Call { d, t, count },
+                            if let Some(callee) = self.enters(function, count, frames.len()) {
+                                enter!(callee, d, t, FrameKind::Store);
                             }
                         }
                         if let Value::Class(class) = regs[usize::from(t)] {
@@ -220,13 +219,16 @@ impl Vm {
                                 self.constructs(regs, class, (t, count), frames.len())
                             {
                                 instances.push(instance);
-                                enter!(callee, d, t, FrameKind::Init);
+                                break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Init };
                             }
                         }
-                        match attempt!(self.op_call(regs, (d, t, count), $on_object)) {
+                        match attempt!(self.op_call(regs, (d, t, count), $on_object, frames.len())) {
                             Called::Done => {}
                             Called::Flow(flow) => break 'ops Exit::Flow(flow, d),
-                            Called::Slow => break 'ops Exit::Call { d, t, count },
+                            Called::Enter(callee) => {
+                                break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
+                            }
+                            Called::Slow(count) => break 'ops Exit::Call { d, t, count },
                         }
                     }};
                 }
@@ -429,12 +431,21 @@ impl Vm {
                         }
                     }
                     Op::CallKeywords { d, t, count, k } | Op::CallSpread { d, t, count, k, .. } => {
-                        let extra = match *op {
-                            Op::CallSpread { extra, .. } => extra,
-                            _ => 0,
-                        };
+                        let (mut count, mut extra) = (usize::from(count), 0);
+                        match *op {
+                            Op::CallSpread { extra: stars, .. } => extra = stars,
+                            _ => {
+                                let keywords = &code.keywords[usize::from(k)];
+                                let entered =
+                                    self.enters_with_keywords(regs, (t, count), keywords, frames.len());
+                                if let Some(callee) = entered.1 {
+                                    break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
+                                }
+                                count = entered.0;
+                            }
+                        }
                         let first = base as usize + usize::from(t);
-                        let result = self.spread(stack, first, usize::from(count), code, k, extra);
+                        let result = self.spread(stack, first, count, code, k, extra);
                         let (count, extra) = attempt!(result);
                         break 'ops Exit::CallExtra { d, t, count, extra };
                     }
@@ -530,6 +541,16 @@ impl Vm {
                 }
             };
             pc = ops.len() - rest.len();
+            if let Exit::Enter { callee, d, t, kind } = exit {
+                let caller = std::mem::replace(&mut running, callee);
+                frames.push(code_frame(caller, pc, base as usize, d, kind));
+                (pc, base) = (0, base + u32::from(t));
+                match reached(stack, base, &mut self.heap) {
+                    Some(window) => regs = window,
+                    None => break 'frame Exit::Fuel,
+                }
+                continue 'frame;
+            }
             break 'frame exit;
         };
         self.leave_code(thread, running, pc, base as usize, exit)

@@ -376,13 +376,16 @@ impl Vm {
         let Some(dict) = self.globals_of(regs[0]) else {
             return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
         };
-        let hash = self.heap.hash_str(site.name);
         let table = &self.heap.dicts[dict].table;
+        let version = version_of(dict, table.version());
+        if site.version.get() == version {
+            return Ok(site.builtin.get());
+        }
+        let hash = self.heap.hash_str(site.name);
         if let Some(position) = table.find_str(&self.heap, hash, site.name) {
             site.position.set(position as u32);
             return Ok(table.value(position));
         }
-        let version = version_of(dict, table.version());
         if let Some(position) = self.builtins.find_str(&self.heap, hash, site.name) {
             let value = self.builtins.value(position);
             site.builtin.set(value);
