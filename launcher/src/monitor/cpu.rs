@@ -27,8 +27,7 @@ impl RunTime {
     pub fn read(&self) -> Option<Duration> {
         let mut buffer = [0; 128];
         let length = self.schedstat.read_at(&mut buffer, 0).ok()?;
-        let text = std::str::from_utf8(&buffer[..length]).ok()?;
-        text.split(' ').next()?.trim().parse().ok().map(Duration::from_nanos)
+        super::number(&buffer[..length], 0).map(Duration::from_nanos)
     }
 }
 

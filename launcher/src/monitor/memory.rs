@@ -36,8 +36,7 @@ impl ResidentSet {
     pub fn read(&mut self) -> Option<u64> {
         let mut buffer = [0; 128];
         let length = self.statm.read_at(&mut buffer, 0).ok()?;
-        let text = std::str::from_utf8(&buffer[..length]).ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        let pages = super::number(&buffer[..length], 1)?;
         let bytes = pages.saturating_mul(self.page);
         self.last = bytes;
         self.peak = self.peak.max(bytes);

@@ -1,7 +1,7 @@
 //! Limits that the supervisor holds by looking, and what it can tell of use.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::cgroup::{Group, Integrity, Use};
@@ -29,10 +29,22 @@ pub struct Watch {
     resident: Option<ResidentSet>,
     cycle: Option<DutyCycle>,
     scratch: bool,
+    last_tick: Instant,
     next_tick: Instant,
     memory_peak: u64,
     /// The last figure of the processor clock, for a process that is gone.
     run: Duration,
+}
+
+/// The least time between two looks at memory.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Time to the next look at memory that grew by `grown` in `elapsed` and has `left` to its
+/// limit: half of what it takes to get there at that pace. So a program that nears its limit
+/// quickly is looked at more often, and passes it by what it grows in a millisecond or two.
+fn pause(grown: u64, elapsed: Duration, left: u64) -> Duration {
+    let pace = grown as f64 / elapsed.as_secs_f64().max(1e-6);
+    Duration::try_from_secs_f64(left as f64 / pace / 2.0).map_or(TICK, |time| time.clamp(SHORTEST, TICK))
 }
 
 /// What a look asks the supervisor to do.
@@ -101,6 +113,7 @@ impl Watch {
             resident,
             cycle,
             scratch,
+            last_tick: now,
             next_tick: now + TICK,
             memory_peak: 0,
             run: Duration::ZERO,
@@ -132,21 +145,33 @@ impl Watch {
         Some(run + self.broker_time.as_ref().and_then(RunTime::read).unwrap_or_default())
     }
 
-    /// The disk watch, to wait for.
-    pub fn disk(&self) -> &DiskWatch {
-        &self.disk
+    /// The descriptor that tells of changes in the vessel. Where memory is looked at anyway,
+    /// they are found then, and need not wake anybody.
+    pub fn disk_readable(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        self.disk.readable(now).filter(|_| self.resident.is_none())
+    }
+
+    /// The disk watch has something to tell.
+    pub fn disk_changed(&mut self) {
+        self.disk.notice();
     }
 
     /// When the next look is due.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        let tick = self.resident.is_some().then_some(self.next_tick);
-        [self.disk.next(now), tick].into_iter().flatten().min()
+        match self.resident.is_some() {
+            true => Some(self.next_tick),
+            false => self.disk.next(now),
+        }
     }
 
     /// Looks at what is due. With a control group that is disk use alone, unless
     /// the vessel lies in memory: the kernel holds the rest.
     pub fn look(&mut self, now: Instant) -> Asked {
         let mut asked = Asked::default();
+        let tick = self.resident.is_some() && now >= self.next_tick;
+        if tick {
+            self.disk.notice();
+        }
         match self.disk.look(now) {
             Ok(None) => {}
             Ok(Some(used)) => {
@@ -157,7 +182,7 @@ impl Watch {
             }
             Err(error) => asked.kill = Some(Cause::MonitorLost(error.to_string())),
         }
-        if self.resident.is_some() && now >= self.next_tick {
+        if tick {
             self.tick(now, &mut asked);
         }
         asked
@@ -165,15 +190,20 @@ impl Watch {
 
     fn tick(&mut self, now: Instant, asked: &mut Asked) {
         self.next_tick = now + TICK;
-        if let Some(used) = self.resident.as_mut().and_then(ResidentSet::read) {
-            if used > self.limits.memory {
-                asked.kill = Some(Cause::Memory { used });
+        let last_tick = std::mem::replace(&mut self.last_tick, now);
+        let limit = self.limits.memory;
+        let mut soon = None;
+        if let Some(resident) = &mut self.resident {
+            let before = resident.last();
+            if let Some(used) = resident.read() {
+                if used > limit {
+                    asked.kill = Some(Cause::Memory { used });
+                }
+                let elapsed = now.saturating_duration_since(last_tick);
+                soon = Some(now + pause(used.saturating_sub(before), elapsed, limit.saturating_sub(used)));
             }
         }
-        if self.group.is_some() {
-            return;
-        }
-        let run = self.run_time();
+        let run = if self.group.is_none() { self.run_time() } else { None };
         if let (Some(cycle), Some(run)) = (&mut self.cycle, run) {
             self.run = run;
             asked.step = Some(cycle.look(run, now)).filter(|step| *step != Step::Leave);
@@ -181,6 +211,7 @@ impl Watch {
             // be over its memory: the tick stays within a tenth of a second.
             self.next_tick = cycle.next().clamp(now + Duration::from_millis(1), now + TICK * 10);
         }
+        self.next_tick = soon.map_or(self.next_tick, |soon| self.next_tick.min(soon));
     }
 
     /// Once in a second: whether the group's limits still hold.
@@ -266,5 +297,24 @@ impl Watch {
             memory_peak: peak,
             disk: (self.disk_at_start, used, self.disk.peak()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_look_comes_before_memory_can_pass_its_limit() {
+        const MB: u64 = 1_000_000;
+        let at = |grown, elapsed, left| pause(grown, Duration::from_millis(elapsed), left);
+        assert_eq!(at(0, 10, 0), TICK);
+        assert_eq!(at(0, 10, 50 * MB), TICK);
+        assert_eq!(at(MB, 10, 50 * MB), TICK);
+        assert_eq!(at(10 * MB, 10, 10 * MB), TICK / 2);
+        // The pace counts, not the time over which it was seen.
+        assert_eq!(at(MB, 1, 10 * MB), TICK / 2);
+        assert_eq!(at(10 * MB, 10, 1), SHORTEST);
+        assert_eq!(at(u64::MAX, 0, u64::MAX), SHORTEST);
     }
 }

@@ -2,6 +2,7 @@
 //! loop. Everything that can happen to a run wakes the loop; nothing in it waits.
 
 pub mod broker;
+mod closing;
 pub mod control;
 pub mod ending;
 pub mod limits;
@@ -9,34 +10,31 @@ pub mod outward;
 pub mod partner;
 pub mod profile;
 pub mod signals;
+mod waiting;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{raise, Signal};
-use nix::sys::socket::{recv, MsgFlags};
-use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
+use nix::sys::wait::{waitid, Id, WaitPidFlag};
 
-use crate::broker::End;
 use crate::cgroup::Group;
 use crate::monitor::cpu::Step;
-use crate::output::{Output, Totals, Which};
+use crate::output::{Output, Totals};
 use crate::registry::live::{Live, ResourceUse};
 use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
 use crate::sys::pidfd;
-use crate::verdict::{Ending, STOPPED};
 
 use broker::{Broker, RunningBroker};
 use control::{Control, Told};
-use ending::{Cause, Death, Finding, Limits, Seen};
+use ending::{Cause, Death, Finding, Limits};
 use limits::{Asked, Used, Watch};
 use outward::{Describe, Outward};
 use partner::Partner;
 use signals::Signals;
+use waiting::Ready;
 
 /// How often status file, stop file and control group are looked after.
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,9 +45,6 @@ const DEATH: Duration = Duration::from_millis(1_500);
 
 /// How long the broker may take to notice that the run is over.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// How long a run that was ended from outside waits for a reader of its output.
-const LAST_OUTPUT: Duration = Duration::from_millis(300);
 
 /// A sandbox that has been started, and everything that belongs to its run.
 pub struct Run<'d> {
@@ -107,21 +102,6 @@ pub struct Ended {
     pub used: Used,
     /// What else the report should say.
     pub notes: Vec<String>,
-}
-
-/// What the poll loop found ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ready {
-    Sandbox,
-    Signal,
-    Control,
-    Read(Which),
-    Write(Which),
-    Disk,
-    Stop,
-    Network,
-    Broker,
-    Partner,
 }
 
 struct Supervisor<'s> {
@@ -210,10 +190,10 @@ impl Supervisor<'_> {
             }
             let ready = self.wait(now);
             let now = Instant::now();
-            if ready.contains(&Ready::Sandbox) {
+            if ready.iter().any(|what| what == Ready::Sandbox) {
                 return;
             }
-            for what in ready {
+            for what in ready.iter() {
                 self.on_ready(what, now);
             }
             if self.settling && self.has_passed_on(now) {
@@ -225,63 +205,6 @@ impl Supervisor<'_> {
                 self.left = Some(now);
             }
         }
-    }
-
-    /// Waits for the next thing to happen.
-    fn wait(&mut self, now: Instant) -> Vec<Ready> {
-        let mut wake = self.deadline(now);
-        let mut waiting: Vec<(Ready, BorrowedFd<'_>, PollFlags)> = Vec::with_capacity(10);
-        let input = PollFlags::POLLIN;
-        waiting.push((Ready::Sandbox, self.pidfd.as_fd(), input));
-        waiting.push((Ready::Signal, self.signals.readable(), input));
-        let optional = [
-            (Ready::Disk, self.watch.disk().readable(now)),
-            (Ready::Stop, self.stop.as_ref().and_then(StopFile::readable)),
-            (Ready::Partner, self.control.partner_readable()),
-            (Ready::Network, self.network.as_ref().map(AsFd::as_fd)),
-            (
-                Ready::Broker,
-                self.running_broker.as_ref().filter(|_| self.broker_gone.is_none()).map(|b| b.pidfd.as_fd()),
-            ),
-        ];
-        waiting.extend(optional.into_iter().filter_map(|(what, fd)| Some((what, fd?, input))));
-        let interest = self.output.interest(now);
-        wake = [wake, interest.wake].into_iter().flatten().min();
-        waiting.extend(interest.readable.into_iter().map(|(which, fd)| (Ready::Read(which), fd, input)));
-        let room = PollFlags::POLLOUT;
-        waiting.extend(interest.writable.into_iter().map(|(which, fd)| (Ready::Write(which), fd, room)));
-        waiting.extend(self.control.readable(now).map(|fd| (Ready::Control, fd, input)));
-
-        let mut set: Vec<PollFd<'_>> =
-            waiting.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
-        match poll(&mut set, timeout(wake, now)) {
-            Ok(0) => Vec::new(),
-            Ok(_) => {
-                let found = waiting.iter().zip(&set).filter(|(_, polled)| polled.any() != Some(false));
-                found.map(|((what, _, _), _)| *what).collect()
-            }
-            // A signal: its pipe is readable the next time.
-            Err(Errno::EINTR) => Vec::new(),
-            Err(_) => {
-                // Out of kernel memory: not a reason to spin.
-                std::thread::sleep(Duration::from_millis(10));
-                Vec::new()
-            }
-        }
-    }
-
-    /// The next time at which something is due.
-    fn deadline(&self, now: Instant) -> Option<Instant> {
-        let times = [
-            Some(self.next_second),
-            self.wall.filter(|_| self.cause.is_none()),
-            self.killed_at.map(|at| at + DEATH),
-            self.watch.next(now).filter(|_| self.cause.is_none()),
-            self.control.next(now),
-            self.outward.next(),
-            self.broker_gone.filter(|_| self.cause.is_none()).map(|at| at + GRACE),
-        ];
-        times.into_iter().flatten().min()
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -388,6 +311,7 @@ impl Supervisor<'_> {
             Ready::Write(which) => self.pass_on(|output| output.write(which)),
             Ready::Partner => self.control.partner_ready(),
             Ready::Disk => {
+                self.watch.disk_changed();
                 let asked = self.watch.look(now);
                 self.carry_out(asked);
             }
@@ -410,37 +334,6 @@ impl Supervisor<'_> {
         if let Some(partner) = self.control.partner() {
             partner.after_output();
         }
-    }
-
-    /// Passes on what was printed before the frames that were just read: who
-    /// shows a prompt next shows it behind. False while the meter lets it wait.
-    fn has_passed_on(&mut self, now: Instant) -> bool {
-        // A pipe holds at most a few pieces.
-        for _ in 0..32 {
-            let ready: Vec<Which> = {
-                let interest = self.output.interest(now);
-                if interest.readable.len() < 2 && interest.wake.is_some() {
-                    return false;
-                }
-                let mut set: Vec<PollFd<'_>> =
-                    interest.readable.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-                if set.is_empty() || poll(&mut set, PollTimeout::ZERO).is_err() {
-                    return true;
-                }
-                let readable = |polled: &PollFd<'_>| {
-                    polled.revents().is_some_and(|flags| flags.contains(PollFlags::POLLIN))
-                };
-                let found = interest.readable.iter().zip(&set).filter(|(_, polled)| readable(polled));
-                found.map(|((which, _), _)| *which).collect()
-            };
-            if ready.is_empty() {
-                return true;
-            }
-            for which in ready {
-                self.pass_on(|output| output.read(which, now));
-            }
-        }
-        true
     }
 
     fn on_signal(&mut self) {
@@ -477,163 +370,6 @@ impl Supervisor<'_> {
             group.kill();
         }
     }
-
-    /// The sandbox uses its network channel for the first time.
-    fn start_broker(&mut self) {
-        let Some(channel) = self.network.take() else { return };
-        // A closed channel is readable, too: only a request that waits there
-        // starts a broker, not the end of a run that never asked for anything.
-        let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        let asked = matches!(recv(channel.as_raw_fd(), &mut [0], look), Ok(1..));
-        let Some(broker) = self.broker.as_mut().filter(|_| asked) else { return };
-        let group = match self.watch.group() {
-            Some(group) => group.broker_entry(broker.memory(), broker.processes()).map(Some),
-            None => Ok(None),
-        };
-        match group.and_then(|group| broker.start(channel, group)) {
-            Ok(running) => {
-                self.watch.count_broker(running.pid, Instant::now());
-                self.running_broker = Some(running);
-            }
-            Err(error) => self.kill(Cause::BrokerLost(format!("it could not be started: {error}"))),
-        }
-    }
-
-    /// The broker has ended while the sandbox goes on.
-    fn why_broker_ended(&self) -> String {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let status =
-            self.running_broker.as_ref().map(|running| waitid(Id::PIDFd(running.pidfd.as_fd()), flags));
-        match status {
-            Some(Ok(WaitStatus::Exited(_, status))) => {
-                format!("it ended before the program did: {}", End::of_status(status))
-            }
-            Some(Ok(WaitStatus::Signaled(_, signal, _))) => format!("it was killed by {}", signal.as_str()),
-            _ => "it ended before the program did".to_owned(),
-        }
-    }
-
-    /// The sandbox has ended (or the kernel keeps it): collects what is left,
-    /// decides, tells, and cleans up.
-    fn end(mut self, limits: Limits) -> Ended {
-        self.watch.last_words();
-        let death = self.reap();
-        self.end_broker();
-        if let Err(what) = self.control.finish() {
-            self.notes.push(what);
-        }
-        self.output.drain(Instant::now());
-        if self.outward.is_listened_to() {
-            let live = self.live(Instant::now());
-            self.outward.over(live);
-        }
-        self.notes.append(&mut self.outward.notes);
-        let told = self.control.told().clone();
-        let used = self.watch.finish();
-        // What was written between the last count and the end is found here.
-        let (before, after, _) = used.disk;
-        if self.cause.is_none() && after > limits.disk && after > before {
-            self.cause = Some(Cause::Disk { used: after });
-        }
-        let finding = ending::decide(&Seen {
-            cause: self.cause.as_ref(),
-            death,
-            outcome: told.outcome.as_ref(),
-            memory: used
-                .group
-                .filter(|group| group.own_limit_hit)
-                .map(|group| used.memory_peak.max(group.memory_peak.unwrap_or(0))),
-            limits,
-        });
-        if let Some(line) = &finding.line {
-            self.output.say(line);
-        }
-        if let (Some(Cause::Stop(order)), Ending::Stopped(_)) = (&self.cause, finding.ending) {
-            self.output.add(Which::Out, &order.message);
-        }
-        if let Some(status) = &mut self.status {
-            let word =
-                if finding.ending == Ending::Stopped(STOPPED) { Status::Stopped } else { Status::Terminated };
-            if let Err(error) = status.write(word) {
-                self.notes.push(format!("the status file could not be written: {error}"));
-            }
-        }
-        let patience = self.cause.as_ref().map(|_| Instant::now() + LAST_OUTPUT);
-        last_output(&mut self.output, self.signals, patience);
-        for stream in self.output.without_reader() {
-            self.notes.push(format!("the reader of {stream} went away: what was printed afterwards is lost"));
-        }
-        Ended { finding, death, pid: self.pid, told, totals: self.output.totals(), used, notes: self.notes }
-    }
-
-    fn reap(&self) -> Death {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-        loop {
-            match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {
-                Ok(WaitStatus::Exited(_, status)) => return Death::Exited(status),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Death::Killed(signal),
-                Err(Errno::EINTR) => {}
-                _ => return Death::Unfinished,
-            }
-        }
-    }
-
-    /// The broker ends when the sandbox's end of the channel is gone; one that
-    /// does not is killed.
-    fn end_broker(&mut self) {
-        let Some(running) = self.running_broker.take() else { return };
-        let mut set = [PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN)];
-        let grace = PollTimeout::try_from(GRACE).unwrap_or(PollTimeout::ZERO);
-        if !matches!(poll(&mut set, grace), Ok(ready) if ready > 0) {
-            let _ = pidfd::send(running.pidfd.as_fd(), libc::SIGKILL);
-            self.notes.push("the broker did not end by itself and was killed".to_owned());
-        }
-        let _ = waitid(Id::PIDFd(running.pidfd.as_fd()), WaitPidFlag::WEXITED);
-    }
-}
-
-/// Waits until readers have taken the rest of the output: as long as it takes
-/// for a run that ended by itself, shortly for one that was ended. A signal ends
-/// the wait.
-fn last_output(output: &mut Output, signals: &mut Signals, patience: Option<Instant>) {
-    while output.is_held() {
-        let now = Instant::now();
-        if patience.is_some_and(|until| now >= until) {
-            return output.abandon();
-        }
-        let ready: Vec<Ready> = {
-            let interest = output.interest(now);
-            let mut waiting = vec![(Ready::Signal, signals.readable(), PollFlags::POLLIN)];
-            let room = PollFlags::POLLOUT;
-            waiting.extend(interest.writable.into_iter().map(|(which, fd)| (Ready::Write(which), fd, room)));
-            let mut set: Vec<PollFd<'_>> =
-                waiting.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
-            if poll(&mut set, timeout(patience, now)).is_err() {
-                continue;
-            }
-            let found = waiting.iter().zip(&set).filter(|(_, polled)| polled.any() != Some(false));
-            found.map(|((what, _, _), _)| *what).collect()
-        };
-        for what in ready {
-            match what {
-                Ready::Write(which) => output.write(which),
-                _ => {
-                    signals.clear();
-                    if signals.ending().is_some() {
-                        return output.abandon();
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Milliseconds until `wake`, rounded up, so that the loop never spins.
-fn timeout(wake: Option<Instant>, now: Instant) -> PollTimeout {
-    let Some(wake) = wake else { return PollTimeout::NONE };
-    let wait = wake.saturating_duration_since(now);
-    let milliseconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
-    PollTimeout::try_from(milliseconds.min(i32::MAX as u32)).unwrap_or(PollTimeout::MAX)
 }
 
 #[cfg(test)]
