@@ -60,7 +60,8 @@ impl LiveRun {
     pub fn listed(&self) -> Option<Value> {
         let text = tool(self.user, &["ps", "--json"]).stdout;
         let list: Value = serde_json::from_str(&text).expect("ps --json gives JSON");
-        list.as_array()?.iter().find(|run| run["name"] == self.name.as_str()).cloned()
+        let own = |run: &&Value| run["name"] == self.name.as_str() && run["launcher"] == self.launcher();
+        list.as_array()?.iter().find(own).cloned()
     }
 
     /// The sandbox's process on the host.
