@@ -53,7 +53,7 @@ load: build ## start 200 sandboxes at once and keep 50 busy (LOAD_SANDBOXES=N LO
 layers: build ## make docs/layers.md anew: every breach attempt against every layer (needs root)
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) REPY_LAYERS=write cargo test --locked -p integration --test layers
 
-vmtest: build ## boot kernels in an emulator and test enforcement there (KERNELS="6.1 6.12 newest")
+vmtest: build ## boot kernels in an emulator and test enforcement there (KERNELS="6.1 6.12 newest systemd")
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) sh integration/vm/run.sh $(KERNELS)
 
 dist: build ## make a tarball with the static binaries, policies, examples and install.sh below target/dist

@@ -4,14 +4,16 @@
 # Landlock of that kernel. Nothing of the machine is changed; everything that is
 # fetched or built stays below target/vm.
 #
-#   sh integration/vm/run.sh [VERSION...]   versions such as 6.1 and 6.12, and `newest`
+#   sh integration/vm/run.sh [VERSION...]   versions such as 6.1 and 6.12, `newest`, and `systemd`:
+#                                           6.1 with systemd as its first process, and an ordinary
+#                                           user who gets groups from the user's own manager
 #   sh integration/vm/run.sh ci             one kernel; skipped where none can be had
 #
 # REPY_BIN_DIR   where the static binaries are (make vmtest sets it)
 # VM_TESTS       only the tests whose name begins so
 # VM_STRIDE      every how manieth breach attempt is made (default 5; 1 makes all)
 # VM_SECONDS     patience for one boot (default 1800; emulation is slow)
-# VM_MEMORY      memory of the guest in MiB (default 1024)
+# VM_MEMORY      memory of the guest in MiB (default 1536)
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -45,7 +47,7 @@ if [ "${1:-}" = ci ]; then
   # A sample is enough there: the breach test makes all attempts on the machine itself.
   export VM_STRIDE="${VM_STRIDE:-9}"
 fi
-[ $# -gt 0 ] || set -- 6.1 6.12 newest
+[ $# -gt 0 ] || set -- 6.1 6.12 newest systemd
 
 [ "$(uname -m)" = x86_64 ] || skip "the guest is built for x86_64, this machine is $(uname -m)"
 if ! missing=$(tools); then
@@ -63,16 +65,18 @@ done
 # boot KERNEL INITRAMFS LOG: one boot; true if the guest came to its end.
 boot() {
   : >"$3"
-  timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max,cx16=off -smp 1 -m "${VM_MEMORY:-1024}" \
+  timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max,cx16=off -smp 1 -m "${VM_MEMORY:-1536}" \
     -M q35 -nodefaults -no-user-config -no-reboot -display none -serial stdio \
-    -kernel "$1" -initrd "$2" -append "console=ttyS0 quiet loglevel=1 panic=-1" \
+    -kernel "$1" -initrd "$2" -append "console=ttyS0 quiet loglevel=1 panic=-1 systemd.show_status=0" \
     </dev/null 2>>"$3.qemu" | tee "$3"
   grep -q '^GUEST-EXIT ' "$3"
 }
 
 for version in "$@"; do
   say "kernel $version"
-  kernel=$(fetch_kernel "$version")
+  base=$version
+  [ "$version" != systemd ] || base=6.1
+  kernel=$(fetch_kernel "$base")
   case $? in
     0) ;;
     2) if [ -n "$ci" ]; then skip "kernel $version: nothing to be had from the package mirror"; fi
@@ -81,7 +85,11 @@ for version in "$@"; do
   esac
   log=$work/guest-$version.log
   initramfs=$work/initramfs-$version.gz
-  sh "$here/initramfs.sh" "$bin" "$kernel" "$initramfs" "${VM_TESTS:-}" ||
+  if [ "$version" = systemd ]; then
+    sh "$here/systemd.sh" "$bin" "$initramfs"
+  else
+    sh "$here/initramfs.sh" "$bin" "$kernel" "$initramfs" "${VM_TESTS:-}"
+  fi ||
     { say "kernel $version: no initramfs"; failed=$((failed + 1)); continue; }
   # The emulator has been seen to hang silently at boot, one time in many.
   boot "$kernel/vmlinuz" "$initramfs" "$log" || { say "the guest did not finish; once more" &&
