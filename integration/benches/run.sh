@@ -9,6 +9,8 @@ echo
 echo "## Language"
 "$bin/bench_lang"
 echo
+"$bin/bench_lang" --sizes
+echo
 echo "## Calls of the API"
 "$bin/bench_api" "${BENCH_CALLS:-100000}"
 echo

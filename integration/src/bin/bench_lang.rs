@@ -7,6 +7,9 @@
 //! `bench_lang --check` counts the instructions of the small form of every program (callgrind) and fails if one needs
 //! over 3 % more than `counts.json` says; `--record` writes that file. Counts do not depend on how busy a machine is,
 //! only on the compiler: another compiler than the recorded one makes the check say so and end as skipped.
+//!
+//! `bench_lang --sizes` prints what an int in a list and an instance with four attributes take (resident memory of the
+//! process), and how many lines a second are parsed, checked and compiled.
 
 use integration::{bin, project_root, python, scratch::Scratch};
 use serde_json::{json, Value};
@@ -43,19 +46,19 @@ struct Options {
     directories: Vec<PathBuf>,
     check: bool,
     record: bool,
+    sizes: bool,
 }
 
 fn main() {
-    let done =
-        options().and_then(
-            |options| {
-                if options.check || options.record {
-                    counts(&options)
-                } else {
-                    table(&options)
-                }
-            },
-        );
+    let done = options().and_then(|options| {
+        if options.sizes {
+            sizes()
+        } else if options.check || options.record {
+            counts(&options)
+        } else {
+            table(&options)
+        }
+    });
     if let Err(problem) = done {
         eprintln!("bench_lang: {problem}");
         std::process::exit(1);
@@ -73,6 +76,7 @@ fn options() -> Outcome<Options> {
             "--programs" => options.directories.push(value()?.into()),
             "--check" => options.check = true,
             "--record" => options.record = true,
+            "--sizes" => options.sizes = true,
             _ => return Err(format!("unknown option {word}; see the head of bench_lang.rs").into()),
         }
     }
@@ -289,4 +293,44 @@ fn instructions(scratch: &Scratch, program: &Path) -> Outcome<u64> {
         Some(count) if output.status.success() => Ok(count),
         _ => Err(format!("{} under callgrind: {}\n{log}", program.display(), output.status).into()),
     }
+}
+
+/// Objects made, and lines compiled, by `--sizes`.
+const MANY: usize = 400_000;
+
+/// A list with room for all the objects, so that its growing does not count.
+const INTS: &str = "l = [None] * MANY\nfor i in range(MANY):\n  l[i] = i\n";
+
+const INSTANCES: &str =
+    "class A:\n  def __init__(self, i):\n    self.a = i\n    self.b = i\n    self.c = i\n    self.d = i\n\
+                         l = [None] * MANY\nfor i in range(MANY):\n  l[i] = A(i)\n";
+
+/// Ten lines of many kinds.
+const LINES: &str = "def work_MANY(a, b):\n  total = 0\n  for i in range(a):\n    if i % 3 == 0 and b.get(i) is not None:\n      \
+                     total += b[i] * 2\n    else:\n      total = total - len('abc' + str(i))\n  names = [x.strip() for x in \
+                     b.keys()]\n  return {'total': total, 'names': names[1:]}\n\n";
+
+fn sizes() -> Outcome<()> {
+    let scratch = Scratch::new("bench-sizes");
+    let runner = ours();
+    let with = |text: &str| text.replace("MANY", &MANY.to_string());
+    // The peak of all children so far is what the system gives, so the small ones come first.
+    let peak = |text: String| -> Outcome<(f64, f64)> {
+        let (seconds, _) = runner.run(&scratch.write("sizes.repy", text))?;
+        use nix::sys::resource::{getrusage, UsageWho};
+        Ok((seconds, getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() as f64 * 1024.0))
+    };
+    let (start, empty) = peak("pass\n".into())?;
+    let (_, ints) = peak(with(INTS))?;
+    let (_, instances) = peak(with(INSTANCES))?;
+    let functions: String = (0..MANY / 10).map(|n| LINES.replace("MANY", &n.to_string())).collect();
+    let (seconds, _) = peak(functions)?;
+    let each = |more: f64, less: f64| (more - less) / MANY as f64;
+    println!("an int in a list               {:8.1} bytes (at most 16 wanted)", each(ints, empty));
+    println!("an instance with 4 attributes  {:8.1} bytes (at most 128 wanted)", each(instances, ints));
+    println!(
+        "parse, check and compile       {:8.0} lines/s (at least 500000 wanted)",
+        MANY as f64 / (seconds - start).max(1e-6)
+    );
+    Ok(())
 }

@@ -497,7 +497,7 @@ impl Heap {
             shape,
             payload,
             inline: [Value::Unset; INLINE_SLOTS],
-            more: Vec::new(),
+            more: Box::default(),
             finalized: false,
         };
         Value::Instance(Instance(new_slot!(self, Instance, instances, data)))
@@ -546,12 +546,15 @@ impl Heap {
         if slot < INLINE_SLOTS {
             data.inline[slot] = value;
         } else {
-            let before = data.more.capacity();
-            if before == data.more.len() {
-                data.more.reserve_exact(4.max(before / 2));
+            let at = slot - INLINE_SLOTS;
+            if at >= data.more.len() {
+                let mut more = Vec::with_capacity(at + 4.max(at / 2));
+                more.extend_from_slice(&data.more);
+                more.resize(more.capacity(), Value::Unset);
+                self.used += (more.len() - data.more.len()) * 16;
+                data.more = more.into_boxed_slice();
             }
-            data.more.push(value);
-            self.used += (data.more.capacity() - before) * 16;
+            data.more[at] = value;
         }
     }
 
@@ -571,9 +574,7 @@ impl Heap {
             let value = data.slot(slot);
             *data.slot_mut(slot - 1) = value;
         }
-        if names.len() > INLINE_SLOTS {
-            data.more.pop();
-        }
+        *data.slot_mut(names.len() - 1) = Value::Unset;
         data.shape = next;
         self.release(old);
         true

@@ -527,9 +527,9 @@ impl Heap {
                 }
                 if count > INLINE_SLOTS {
                     let more = std::mem::take(&mut self.instances.slots[at].more);
-                    self.used = self.used.saturating_sub(more.capacity() * 16);
-                    for value in more {
-                        self.release(value);
+                    self.used = self.used.saturating_sub(more.len() * 16);
+                    for value in &more {
+                        self.release(*value);
                     }
                 }
                 self.release(payload);

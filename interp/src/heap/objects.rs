@@ -135,8 +135,8 @@ pub struct InstanceData {
     pub payload: Value,
     /// The first attributes.
     pub(crate) inline: [Value; INLINE_SLOTS],
-    /// The others.
-    pub(crate) more: Vec<Value>,
+    /// The others, with free places at the end.
+    pub(crate) more: Box<[Value]>,
     /// Whether `__del__` has been run or queued.
     pub(crate) finalized: bool,
 }
@@ -246,3 +246,5 @@ pub struct TraceData {
     /// Code and place of each call it has left.
     pub entries: Vec<(Rc<Code>, u32)>,
 }
+
+const _: () = assert!(std::mem::size_of::<InstanceData>() + 4 <= 128);
