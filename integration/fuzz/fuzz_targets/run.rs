@@ -16,13 +16,16 @@ const SLICES: usize = 10;
 fuzz_target!(|text: &[u8]| {
     let Ok(module) = interp::check::read(text, "fuzz.repy", &Limits::default()) else { return };
     let mut vm = Vm::new(1, 20_000_000, Box::new(Nowhere));
+    // A megabyte printed takes an instruction of the program and a long time of the machine: rates
+    // hold it, as in a run.
+    let amounts = Amounts { rates: [1e6; 8], ..Amounts::wide() };
     // What a program prints and writes must not fill the fuzzer's own memory.
     let mut host = FakeHost::new();
     host.kept = Some(1 << 20);
     host.disk_room = Some(16 << 20);
     let setup = Setup {
         host: Box::new(host),
-        meters: Meters::new(&Amounts::wide(), 0, 0),
+        meters: Meters::new(&amounts, 0, 0),
         policy: None,
         ports: None,
         reserved: Vec::new(),

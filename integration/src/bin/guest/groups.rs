@@ -349,7 +349,7 @@ fn broker_leaf() -> Verdict {
             no_capability && status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2")
         };
         // It is in its leaf from the start, and gives up what it does not need then.
-        let held = until(2, is_held);
+        let held = until(60, is_held);
         let status = status();
         let ended = wait(child, Duration::from_secs(60));
         ensure!(there, "no broker in its leaf: {}", ended.all());
