@@ -245,3 +245,26 @@ fn the_tutorials_network_programs_run_under_what_was_learnt() {
         }
     });
 }
+
+/// What a program did right before Ctrl-C is learnt too.
+#[test]
+fn the_last_moment_before_an_interrupt_is_learnt() {
+    use std::io::{BufRead, BufReader};
+    for user in users() {
+        let setting = Setting::new("learn-last", user);
+        let text = "sleep(1)\nf = open('late.txt', 'w')\nf.close()\nprint 'now'\nsleep(60)\n";
+        let path = setting.write("late.repy", text);
+        let mut child = learn(&setting, &[], &path, &[]).spawn().expect("learn starts");
+        // The program's output goes to standard error while it is learnt from.
+        let mut reader = BufReader::new(child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        while !line.starts_with("now") {
+            line.clear();
+            assert!(reader.read_line(&mut line).expect("readable") > 0, "it ended before");
+        }
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        let learnt = stop(child).stdout;
+        assert!(learnt.contains("call open arg 0 is late.txt"), "{learnt}");
+        assert!(learnt.contains("call file.close") && learnt.contains("call sleep"), "{learnt}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// Whether to colour what goes to this stream: only on a terminal, and not if
 /// NO_COLOR is set to anything.
@@ -20,6 +21,30 @@ pub fn is_terminal(stream: impl AsFd) -> bool {
 pub fn progress(text: &str) {
     if is_terminal(std::io::stderr()) {
         eprintln!("repy-launch: {text} ...");
+    }
+}
+
+/// Lines for work in several steps that takes more than a second in all: at most one in a
+/// second, on a terminal only.
+#[derive(Debug)]
+pub struct Progress {
+    last: Instant,
+    wanted: bool,
+}
+
+impl Progress {
+    /// Begins; quiet if so asked.
+    pub fn new(quiet: bool) -> Progress {
+        Progress { last: Instant::now(), wanted: !quiet && is_terminal(std::io::stderr()) }
+    }
+
+    /// Before step `number` (from 1) of `all`, which is about `what`.
+    pub fn step(&mut self, number: usize, all: usize, what: &str) {
+        let now = Instant::now();
+        if self.wanted && now.saturating_duration_since(self.last) >= Duration::from_secs(1) {
+            self.last = now;
+            eprintln!("repy-launch: {number} of {all}: {} ...", harmless(what));
+        }
     }
 }
 

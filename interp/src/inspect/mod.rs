@@ -37,12 +37,16 @@ pub fn inspect(module: &Module, builtin: &dyn Fn(&[u8]) -> bool) -> Inspection {
     Inspection { names: undefined(module, &names, builtin), calls }
 }
 
+/// Names that each run defines beside the calls.
+const GIVEN: [&str; 4] = ["mycontext", "_context", "callfunc", "callargs"];
+
 /// Names that are read, and defined nowhere.
 fn undefined(module: &Module, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) -> Vec<Finding> {
     let given = |name: &str| {
         builtin(name.as_bytes())
             || TABLE.iter().any(|row| row.class.is_none() && row.name == name)
-            || ["mycontext", "_context", "callfunc", "callargs", "None", "_"].contains(&name)
+            || GIVEN.contains(&name)
+            || ["None", "_"].contains(&name)
     };
     let mut told = HashSet::new();
     let mut found = Vec::new();
@@ -57,7 +61,7 @@ fn undefined(module: &Module, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) ->
 }
 
 fn unknown(module: &Module, names: &Names, span: Span, name: &str) -> Finding {
-    let known = TABLE.iter().filter(|row| row.class.is_none()).map(|row| row.name);
+    let known = TABLE.iter().filter(|row| row.class.is_none()).map(|row| row.name).chain(GIVEN);
     let help = match policies::suggest::call(name, known) {
         Some(advice) => advice,
         None => {

@@ -103,7 +103,12 @@ pub fn run(word: Option<&str>, all: bool, json: bool) -> u8 {
         },
         _ => registry::find(),
     };
-    let audits: Vec<Audit> = runs.iter().filter_map(audit).collect();
+    let mut progress = crate::terminal::Progress::new(json);
+    let look = |(index, found): (usize, &Found)| {
+        progress.step(index + 1, runs.len(), found.record.name.as_deref().unwrap_or(&found.record.program));
+        audit(found)
+    };
+    let audits: Vec<Audit> = runs.iter().enumerate().filter_map(look).collect();
     if json {
         match serde_json::to_string_pretty(&audits) {
             Ok(text) => println!("{text}"),

@@ -12,7 +12,7 @@ use super::{inner, input, Clock};
 use crate::broker::Unbindable;
 use crate::check::{self, Remark, Shown};
 use crate::supervise::signals::Signals;
-use crate::terminal::colours;
+use crate::terminal::{colours, Progress};
 use crate::verdict::Ending;
 
 /// Checks; warnings go to standard output, errors to standard error. The exit
@@ -50,7 +50,9 @@ fn attempt(line: &CheckLine, clock: &Clock) -> Result<Ending, Failure> {
     let mut programs = Vec::new();
     if !line.programs.is_empty() {
         let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
-        for path in &line.programs {
+        let mut progress = Progress::new(line.quiet || line.json);
+        for (index, path) in line.programs.iter().enumerate() {
+            progress.step(index + 1, line.programs.len(), &path.to_string_lossy());
             let read = program(&policy, path, clock, &mut signals)?;
             if !read.errors.is_empty() {
                 ending = Ending::Refused;

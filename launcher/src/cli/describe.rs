@@ -48,7 +48,7 @@ impl Outcome {
     /// The record; None if the sandbox has ended already.
     pub fn record(
         mut self,
-        options: &Options,
+        about: About,
         clock: &Clock,
         prepared: &Asked<'_>,
         plan: &Plan,
@@ -72,14 +72,14 @@ impl Outcome {
         Some(Record {
             record_version: VERSION,
             launcher_version: env!("CARGO_PKG_VERSION").to_owned(),
-            name: options.name.clone(),
+            name: about.name,
             launcher: Identity::of(i32::try_from(std::process::id()).ok()?)?,
             sandbox: Identity::of(self.pid)?,
             uid: nix::unistd::geteuid().as_raw(),
             began: clock.seconds_since_1970,
-            policy: absolute(&options.policy),
+            policy: about.policy,
             policy_sha256: prepared.policy_sha256.to_owned(),
-            program: absolute(Path::new(&options.program)),
+            program: about.program,
             vessel: prepared.vessel.to_owned(),
             interpreter: prepared.interpreter.to_owned(),
             layers: prepared
@@ -100,6 +100,27 @@ impl Outcome {
 /// Device and inode of an open directory.
 fn identity(directory: &std::os::fd::OwnedFd) -> Option<(u64, u64)> {
     nix::sys::stat::fstat(directory).ok().map(|status| (status.st_dev, status.st_ino))
+}
+
+/// What people call the run, its policy and its program.
+pub struct About {
+    /// `--name`.
+    pub name: Option<String>,
+    /// The restrictions file, or what stands in its place.
+    pub policy: String,
+    /// The program file, or what stands in its place.
+    pub program: String,
+}
+
+impl About {
+    /// Of a run with these options.
+    pub fn run(options: &Options) -> About {
+        About {
+            name: options.name.clone(),
+            policy: absolute(&options.policy),
+            program: absolute(Path::new(&options.program)),
+        }
+    }
 }
 
 /// What was asked for, as the report has it.

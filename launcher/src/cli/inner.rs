@@ -13,9 +13,10 @@ use policies::start::{Mode, StartBlock};
 use policies::{Policy, PolicyBuilder, Resource};
 
 use super::arguments::MAX_ACCEPTED;
+use super::describe::{About, Asked, Outcome};
 use super::failure::{describe, Failure};
 use super::input::{self, VesselDirectory};
-use super::prepare::hash_seed;
+use super::prepare::{absolute, hash_seed};
 use super::run::{find_site, limits, start, Steps};
 use super::Clock;
 use crate::apply::Launched;
@@ -26,9 +27,10 @@ use crate::output::Output;
 use crate::plan::demand::Demand;
 use crate::plan::layer::{Layer, Layers};
 use crate::plan::{self, Plan};
+use crate::report::{FileReport, Report};
 use crate::request::{Request, Reserved};
 use crate::supervise::broker::Broker;
-use crate::supervise::outward::Outward;
+use crate::supervise::outward::{Describe, Outward};
 use crate::supervise::partner::{Collector, Partner};
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
@@ -63,6 +65,8 @@ pub struct Inner<'a> {
     pub addresses: AddressOptions,
     /// Who talks with the interpreter.
     pub partner: Box<dyn Partner>,
+    /// What ps, top, audit and stop call the run; none where it is over at once.
+    pub about: Option<About>,
 }
 
 /// How it went.
@@ -89,7 +93,15 @@ impl Inner<'_> {
         let site = site.filter(|_| plan.enforced.contains(Layer::Cgroup));
         let started = Instant::now();
         let mut steps = Steps::new(started);
-        let (launched, group) = start(&request, false, &plan, &host, site, &mut steps)?;
+        let (mut launched, group) = start(&request, false, &plan, &host, site, &mut steps)?;
+        let outcome = Outcome::take(&mut launched, group.as_ref(), &host);
+        let asked =
+            Asked::new(self.policy, request.demand.send_anywhere.value, &self.report(&request, &plan, clock));
+        let plan_of_run = &plan;
+        let about = self.about;
+        let listed = about.map(|about| -> Describe<'_> {
+            Box::new(move || outcome.record(about, clock, &asked, plan_of_run))
+        });
         let Launched { pidfd, pid, stdout, stderr, control, broker_end, .. } = launched;
         let output = Output::new(stdout, stderr, self.policy.amount(Resource::LogRate), None, started)
             .map_err(|error| Failure::internal(format!("standard output: {}", describe(&error))))?;
@@ -112,12 +124,22 @@ impl Inner<'_> {
             wall: self.wall,
             started,
             broker,
-            describe: None,
+            describe: listed,
             partner: Some(self.partner),
         };
         let ended = supervise::supervise(run, signals, &mut Outward::default())
             .map_err(|error| Failure::internal(format!("the monitor cannot begin: {}", describe(&error))))?;
         Ok(Over { ended, elapsed: started.elapsed() })
+    }
+
+    /// What the record of the run says of it.
+    fn report(&self, request: &Request, plan: &Plan, clock: &Clock) -> Report {
+        let mut report = Report::new(clock.seconds_since_1970);
+        report.describe_plan(plan);
+        report.policy = Some(FileReport::new(&self.policy_name, self.policy.to_string().as_bytes()));
+        report.vessel = Some(absolute(self.vessel));
+        report.interpreter = Some(absolute(&request.interpreter));
+        report
     }
 
     fn request(&self, vessel: &VesselDirectory, disk_used: u64, clock: &Clock) -> Result<Request, Failure> {
@@ -241,6 +263,7 @@ fn inspect(
         wall: Some(READING_TIME),
         addresses: AddressOptions::default(),
         partner: Box::new(Rc::clone(&collector)),
+        about: None,
     };
     let over = inner.run(clock, signals)?;
     let finding = over.ended.finding;

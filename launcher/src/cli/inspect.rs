@@ -155,6 +155,9 @@ fn examine(vessel: &Path, json: bool, clock: &Clock) -> Result<Ending, Failure> 
     let host = Host::probe(&request, Support::of_group(&found))?;
     let mut examination = doctor::examine(&request, &host, found.ok().map(|site| site.describe()));
     if examination.is_complete() {
+        if !json {
+            crate::terminal::progress("trying a run");
+        }
         // What switches and versions promise, only an attempt shows.
         let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
         examination.trial = inner::trial(vessel, clock, &mut signals).err().map(|failure| failure.message);

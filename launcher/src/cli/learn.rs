@@ -13,6 +13,7 @@ use policies::start::Mode;
 use policies::Policy;
 
 use super::arguments::{layers, LearnLine};
+use super::describe::About;
 use super::failure::Failure;
 use super::inner::{self, Inner, Over};
 use super::input::{self, VesselDirectory};
@@ -70,6 +71,7 @@ fn attempt(line: &LearnLine, clock: &Clock) -> Result<Ending, Failure> {
             only_listed: false,
         },
         partner: Box::new(Rc::clone(&collector)),
+        about: Some(About { name: None, policy: "(learning)".to_owned(), program: prepare::absolute(path) }),
     };
     let over = inner.run(clock, &mut signals)?;
     let collected = std::mem::take(&mut *collector.borrow_mut());

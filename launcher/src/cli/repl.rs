@@ -7,8 +7,10 @@ use policies::start::Mode;
 use policies::Policy;
 
 use super::arguments::{layers, ReplLine};
+use super::describe::About;
 use super::failure::{describe, Failure};
 use super::inner::{EmptyDirectory, Inner};
+use super::prepare::absolute;
 use super::{input, Clock};
 use crate::broker::AddressOptions;
 use crate::repl::{restore, Console};
@@ -61,6 +63,11 @@ fn attempt(line: &ReplLine, clock: &Clock) -> Result<u8, Failure> {
         wall: None,
         addresses: AddressOptions::default(),
         partner: Box::new(console),
+        about: Some(About {
+            name: None,
+            policy: line.policy.as_deref().map_or_else(|| "restrictions.test".to_owned(), absolute),
+            program: "(session)".to_owned(),
+        }),
     };
     let over = inner.run(clock, &mut signals)?;
     Ok(over.ended.finding.ending.code())

@@ -7,7 +7,7 @@ use std::time::Instant;
 use policies::{Resource, RESOURCES};
 
 use super::arguments::Options;
-use super::describe::{Asked, Outcome};
+use super::describe::{About, Asked, Outcome};
 use super::failure::{describe, Failure};
 use super::input::VesselDirectory;
 use super::prepare;
@@ -195,7 +195,7 @@ fn attempt(
         wall: options.wall,
         started: clock.started,
         broker,
-        describe: Some(Box::new(move || outcome.record(options, clock, &asked, plan_of_run))),
+        describe: Some(Box::new(move || outcome.record(About::run(options), clock, &asked, plan_of_run))),
         partner,
     };
     let ended = supervise::supervise(run, &mut signals, outward)

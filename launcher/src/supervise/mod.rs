@@ -26,6 +26,7 @@ use crate::registry::live::{Live, ResourceUse};
 use crate::status::{Status, StatusFile};
 use crate::stopfile::StopFile;
 use crate::sys::pidfd;
+use crate::verdict::Ending;
 
 use broker::{Broker, RunningBroker};
 use control::{Control, Told};
@@ -124,6 +125,8 @@ struct Supervisor<'s> {
     broker_gone: Option<Instant>,
     cause: Option<Cause>,
     killed_at: Option<Instant>,
+    /// A signal ended the run: when it is killed for that.
+    signalled: Option<(Instant, &'static str, Ending)>,
     /// Frames for the partner were read, and it has not been told that all that
     /// was printed before them is passed on.
     settling: bool,
@@ -171,6 +174,7 @@ pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Ou
         broker_gone: None,
         cause: None,
         killed_at: None,
+        signalled: None,
         settling: false,
         left: None,
         notes: Vec::new(),
@@ -209,6 +213,11 @@ impl Supervisor<'_> {
 
     fn on_time(&mut self, now: Instant) {
         if self.cause.is_none() {
+            if let Some((at, name, ending)) = self.signalled {
+                if now >= at {
+                    self.kill(Cause::Signal(name, ending));
+                }
+            }
             if self.wall.is_some_and(|wall| now >= wall) {
                 self.kill(Cause::Wall);
             }
@@ -339,7 +348,13 @@ impl Supervisor<'_> {
     fn on_signal(&mut self) {
         self.signals.clear();
         if let Some((name, ending)) = self.signals.ending() {
-            self.kill(Cause::Signal(name, ending));
+            let words = self.control.partner().map_or(Duration::ZERO, |partner| partner.last_words());
+            // A second signal does not wait.
+            if words.is_zero() || self.signalled.is_some() {
+                self.kill(Cause::Signal(name, ending));
+            } else {
+                self.signalled = Some((Instant::now() + words, name, ending));
+            }
         } else if self.signals.suspend() && self.cause.is_none() {
             // Ctrl-Z holds the program too, and nothing runs unwatched. The
             // sandbox is in a session of its own, so the terminal does not.

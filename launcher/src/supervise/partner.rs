@@ -2,6 +2,7 @@
 //! a terminal, or a command that gathers what is told.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use policies::channel::control::{FromInterpreter, ToInterpreter};
 use policies::channel::seen::{Finding, SeenCall};
@@ -33,6 +34,12 @@ pub trait Partner {
     /// It has been written.
     fn after_output(&mut self) {}
 
+    /// How long the run goes on after a signal has ended it: what the interpreter has seen up
+    /// to the signal arrives meanwhile.
+    fn last_words(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether the run is to be ended: the operator has left.
     fn has_left(&self) -> bool {
         false
@@ -51,7 +58,14 @@ pub struct Collector {
     pub calls: Vec<SeenCall>,
 }
 
+/// The interpreter tells what it recorded ten times in a second.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 impl Partner for std::rc::Rc<std::cell::RefCell<Collector>> {
+    fn last_words(&self) -> Duration {
+        LAST_WORDS
+    }
+
     fn hear(&mut self, frame: FromInterpreter) -> Vec<ToInterpreter> {
         let mut collector = self.borrow_mut();
         match frame {

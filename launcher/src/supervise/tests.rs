@@ -4,7 +4,6 @@ use super::*;
 use crate::logfile::{CircularLog, Keeping};
 use crate::monitor::disk;
 use crate::testing::Scratch;
-use crate::verdict::Ending;
 use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
 use policies::channel::control::{FromInterpreter, Outcome};
 use std::os::unix::process::CommandExt;

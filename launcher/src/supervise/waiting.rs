@@ -120,6 +120,7 @@ impl Supervisor<'_> {
         let times = [
             Some(self.next_second),
             self.wall.filter(|_| self.cause.is_none()),
+            self.signalled.map(|(at, ..)| at).filter(|_| self.cause.is_none()),
             self.killed_at.map(|at| at + DEATH),
             self.watch.next(now).filter(|_| self.cause.is_none()),
             self.control.next(now),
