@@ -233,40 +233,18 @@ impl fmt::Display for Examination {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Kernel, Landlock, Vessel};
+    use crate::facts::Kernel;
     use crate::plan::demand::Demand;
-    use std::path::PathBuf;
+    use crate::testing::{plain_request, user_host};
 
     fn request() -> Request {
         let policy = policies::PolicyBuilder::new(0.1, 10_000_000, 10_000_000).build();
-        Request {
-            demand: Demand::of(&policy, true),
-            vessel: PathBuf::from("."),
-            interpreter: PathBuf::from("/usr/libexec/repy-interp"),
-            arguments: vec![],
-            reserved: vec![],
-            waived: Layers::NONE,
-            scratch: false,
-            max_accepted: 0,
-            start_block: vec![],
-        }
+        plain_request(Demand::of(&policy, true))
     }
 
     fn host() -> Host {
-        Host {
-            kernel: Kernel::from_release("6.18.44".to_owned()),
-            uid: 1000,
-            gid: 1000,
-            authority: Authority::User,
-            run_id: 1000,
-            landlock: Some(Landlock { abi: 7, fs: 0xffff, net: 3, scoped: 3 }),
-            seccomp: Support::Yes,
-            mdwe: true,
-            userns: Support::Yes,
-            cgroup: Support::no("no group is delegated to this user"),
-            open_files: 4096,
-            vessel: Vessel { uid: 1000, gid: 1000, identity: (1, 2), existing: vec![] },
-        }
+        let cgroup = Support::no("no group is delegated to this user");
+        Host { cgroup, open_files: 4096, ..user_host() }
     }
 
     fn state(examination: &Examination, layer: Layer) -> &'static str {

@@ -1,12 +1,10 @@
 //! Tables and answers as an operator reads them, for one host and one policy.
 
-use std::path::PathBuf;
-
 use super::*;
-use crate::facts::{Authority, Host, Kernel, Landlock, Support, Vessel};
 use crate::plan::demand::Demand;
 use crate::plan::layer::Layers;
 use crate::request::Request;
+use crate::testing::{plain_request, user_host};
 
 const POLICY: &str = "\
 resource cpu .10
@@ -27,32 +25,8 @@ fn policy() -> Policy {
 }
 
 fn plan(waived: Layers) -> Plan {
-    let host = Host {
-        kernel: Kernel::from_release("6.18.44".to_owned()),
-        uid: 1000,
-        gid: 1000,
-        authority: Authority::User,
-        run_id: 1000,
-        landlock: Some(Landlock { abi: 7, fs: 0xffff, net: 3, scoped: 3 }),
-        seccomp: Support::Yes,
-        mdwe: true,
-        userns: Support::Yes,
-        cgroup: Support::Yes,
-        open_files: 1 << 20,
-        vessel: Vessel { uid: 1000, gid: 1000, identity: (1, 2), existing: vec![] },
-    };
-    let request = Request {
-        demand: Demand::of(&policy(), true),
-        vessel: PathBuf::from("."),
-        interpreter: PathBuf::from("/usr/libexec/repy-interp"),
-        arguments: vec![],
-        reserved: vec![],
-        waived,
-        scratch: false,
-        max_accepted: 1024,
-        start_block: vec![],
-    };
-    crate::plan::plan(&request, &host).expect("this host can hold this policy")
+    let request = Request { waived, ..plain_request(Demand::of(&policy(), true)) };
+    crate::plan::plan(&request, &user_host()).expect("this host can hold this policy")
 }
 
 fn ask(question: &str) -> String {

@@ -1,11 +1,10 @@
 //! Plans as an operator reads them, for hosts of several kinds.
 
-use std::path::PathBuf;
-
 use super::demand::{Demand, FileAccess, Names, Sourced};
 use super::*;
 use crate::facts::{Kernel, Landlock, Vessel};
 use crate::request::Reserved;
+use crate::testing::{plain_request, root_host, user_host};
 
 fn at<T>(value: T, line: u32) -> Sourced<T> {
     Sourced { value, line }
@@ -31,42 +30,28 @@ pub(super) fn demand() -> Demand {
 
 pub(super) fn request(demand: Demand) -> Request {
     Request {
-        demand,
-        vessel: PathBuf::from("."),
-        interpreter: PathBuf::from("/usr/libexec/repy-interp"),
         arguments: vec!["hello.repy".into()],
         reserved: vec![
             Reserved { name: "restrictions.test".into(), role: "policy", exists: true },
             Reserved { name: "stop".into(), role: "stop file", exists: false },
         ],
-        waived: Layers::NONE,
-        scratch: false,
-        max_accepted: 1024,
-        start_block: vec![],
+        ..plain_request(demand)
     }
+}
+
+/// With one of the files that the policies here name.
+fn with_file(host: Host) -> Host {
+    let vessel = Vessel { existing: vec!["in.txt".to_owned()], ..host.vessel };
+    Host { vessel, ..host }
 }
 
 /// A new kernel, started by root.
 pub(super) fn host() -> Host {
-    Host {
-        kernel: Kernel::from_release("6.18.44".to_owned()),
-        uid: 0,
-        gid: 0,
-        authority: Authority::HostRoot,
-        run_id: 2_000_004_242,
-        landlock: Some(Landlock { abi: 7, fs: 0xffff, net: 3, scoped: 3 }),
-        seccomp: Support::Yes,
-        mdwe: true,
-        userns: Support::Yes,
-        cgroup: Support::Yes,
-        open_files: 1 << 20,
-        vessel: Vessel { uid: 0, gid: 0, identity: (1, 2), existing: vec!["in.txt".to_owned()] },
-    }
+    with_file(root_host())
 }
 
 fn user() -> Host {
-    let vessel = Vessel { uid: 1000, gid: 1000, ..host().vessel };
-    Host { uid: 1000, gid: 1000, authority: Authority::User, vessel, ..host() }
+    with_file(user_host())
 }
 
 /// Debian 12: Landlock ABI 2, no MDWE.
