@@ -135,7 +135,7 @@ fn the_api_is_held_to_the_byte_as_without_it() {
 #[test]
 fn memory_is_held_to_its_own_limit_and_the_vessel_does_not_count_in_it() {
     let policy = wide_policy_with("memory", "30000000").replace("diskused 50000000", "diskused 80000000");
-    let hog = "k = []\ni = 0\nwhile True:\n  k.append('x' * 10000 + str(i))\n  i = i + 1\n";
+    let hog = "k = None\ni = 0\nwhile True:\n  k = [k, 'x' * 10000 + str(i)]\n  i = i + 1\n";
     // Twice the memory limit on the disk.
     let writer = "\
 f = open('big', 'w')
