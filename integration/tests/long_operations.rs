@@ -48,6 +48,8 @@ const INPUTS: &[(&str, &str)] = &[
     ("row2", "tuple(range(600000))"),
     ("view", "dict.fromkeys(range(300000)).viewkeys()"),
     ("many", "tuple(range(200000))"),
+    ("forest", "[[i, str(i)] for i in xrange(1000000)]"),
+    ("words", "dict([(str(i), [i]) for i in xrange(500000)])"),
     ("identity", "''.join([chr(i) for i in range(256)])"),
 ];
 
@@ -130,6 +132,14 @@ const OPERATIONS: &[&str] = &[
     "filter(odd_one, ints)",
     "reduce(add, ints)",
     "[i for i in ints if i & 1]",
+    "Listed(ints)",
+    "Listed(texts).sort()",
+    "Rowed(ints)",
+    // Dropping: what is held goes a piece at a time.
+    "forest = None",
+    "del forest[:]",
+    "words = None",
+    "words.clear()",
     // Dictionaries and sets.
     "dict(pairs)",
     "dict(table)",
@@ -158,6 +168,7 @@ const OPERATIONS: &[&str] = &[
     "members == set(members)",
     "members.isdisjoint(xrange(1000000, 1600000))",
     "members.copy()",
+    "Kept(texts)",
     "view & some",
     "view == members",
     // Texts.
@@ -269,6 +280,8 @@ fn program(operation: &str) -> String {
         "def nest(depth):\n  item = [1]\n  for i in xrange(depth):\n    item = [item, item]\n  return item\n\
          def row_of_texts(texts):\n  return tuple(texts)\n\
          def odd_one(i):\n  return i & 1\ndef negated(i):\n  return -i\ndef add(a, b):\n  return a + b\n\
+         class Listed(list):\n  pass\nclass Rowed(tuple):\n  def __init__(self, items):\n    self.size = len(items)\n\
+         class Kept(frozenset):\n  pass\n\
          def compared(a, b):\n  return cmp(a, b)\n\
          def cycles(count):\n  kept = [[i] for i in xrange(count)]\n  for i in xrange(count):\n    \
          a = []\n    a.append(a)\n  return len(kept)\n\

@@ -103,9 +103,11 @@ impl Heap {
 
     /// Frees all unreachable cycles; the number of objects found in them.
     pub fn collect(&mut self) -> usize {
-        if self.draining {
+        if self.grave.busy {
             return 0;
         }
+        // What has been dropped is given back first: it may be all that is needed, and its shares would hold others.
+        self.bury_all();
         // What is left of each count once shares from containers are taken off.
         let mut outside: [Vec<u32>; KIND_ROWS] = Default::default();
         for &kind in CONTAINERS {
@@ -179,6 +181,7 @@ impl Heap {
         for value in &garbage {
             self.release(*value);
         }
+        self.bury_all();
         let quarter = (self.limit / 4).max(FIRST_COLLECTION);
         self.collect_at = self.used + self.used.clamp(FIRST_COLLECTION, quarter);
         garbage.len()
@@ -255,6 +258,10 @@ impl Heap {
                 }
             }
         }
+        for &(kind, index) in &self.grave.dead {
+            self.for_each_child(kind, index, &mut add);
+        }
+        self.grave.held(&mut add);
         outside.iter().copied().for_each(&mut add);
         self.intern.iter().for_each(|entry| add(entry.key));
         add(self.empty_tuple);

@@ -400,9 +400,9 @@ impl Heap {
 
     /// Empties a dict.
     pub fn dict_clear(&mut self, dict: Dict) {
-        let table = std::mem::take(&mut self.dicts[dict].table);
-        self.recharge_dict(dict);
-        self.release_table(table);
+        let entries = self.dicts[dict].table.take_entries();
+        let charged = std::mem::take(&mut self.dicts[dict].charged);
+        self.drop_entries(entries, charged);
     }
 
     /// A set or frozenset, empty: owned.

@@ -32,6 +32,7 @@
 mod bytes;
 mod class;
 mod collect;
+mod grave;
 mod hash;
 mod objects;
 mod sets;
@@ -109,8 +110,7 @@ macro_rules! arenas {
             /// `used` at which the next collection is due.
             collect_at: usize,
             /// Bytes given back since the last collection are not subtracted here.
-            dead: Vec<(Kind, u32)>,
-            draining: bool,
+            grave: grave::Grave,
             spare: spare::Spare,
             /// Instances whose `__del__` is to be called, owned.
             pub finalizers: Vec<Value>,
@@ -138,8 +138,7 @@ macro_rules! arenas {
                     used: 0,
                     limit,
                     collect_at: FIRST_COLLECTION,
-                    dead: Vec::new(),
-                    draining: false,
+                    grave: grave::Grave::default(),
                     spare: spare::Spare::default(),
                     finalizers: Vec::new(),
                     finalized: Vec::new(),
@@ -362,19 +361,17 @@ impl Heap {
         if kind == Kind::Str {
             return self.free_str(index);
         }
-        if self.draining {
-            self.dead.push((kind, index));
+        if self.grave.busy {
+            self.grave.dead.push((kind, index));
             return;
         }
         if kind == Kind::Tuple && self.free_flat_tuple(index) {
             return;
         }
-        self.draining = true;
+        self.grave.busy = true;
         self.destroy(kind, index);
-        while let Some((kind, index)) = self.dead.pop() {
-            self.destroy(kind, index);
-        }
-        self.draining = false;
+        self.grave.busy = false;
+        self.bury_more();
     }
 
     /// Frees a small tuple of what holds nothing else; false if it is of another kind.
@@ -420,11 +417,16 @@ impl Heap {
             Kind::List => {
                 let data = &mut self.lists.slots[at];
                 let items = std::mem::take(&mut data.items);
-                self.used = self.used.saturating_sub(std::mem::take(&mut data.charged));
-                for item in &items {
-                    self.release(*item);
+                let charged = std::mem::take(&mut data.charged);
+                if items.len() > grave::WIDE {
+                    self.leave_items(items, charged);
+                } else {
+                    self.used = self.used.saturating_sub(charged);
+                    for item in &items {
+                        self.release(*item);
+                    }
+                    self.spare.keep_list(items);
                 }
-                self.spare.keep_list(items);
             }
             Kind::Tuple => match std::mem::take(&mut self.tuples.slots[at].items) {
                 TupleItems::Inline(length, items) => {
@@ -434,6 +436,10 @@ impl Heap {
                     self.used = self.used.saturating_sub(std::mem::size_of::<TupleData>() + 4);
                     self.tuples.free.push(index);
                     return;
+                }
+                TupleItems::Heap(items) if items.len() > grave::WIDE => {
+                    let charged = items.len() * 16;
+                    self.leave_items(items.into_vec(), charged);
                 }
                 TupleItems::Heap(items) => {
                     self.used = self.used.saturating_sub(items.len() * 16);
@@ -445,23 +451,22 @@ impl Heap {
             Kind::Dict => {
                 let data = &mut self.dicts.slots[at];
                 let entries = data.table.take_entries();
-                self.used = self.used.saturating_sub(std::mem::take(&mut data.charged));
-                for entry in &entries {
-                    self.release(entry.key);
-                    if !entry.key.is_unset() {
-                        self.release(entry.value);
-                    }
-                }
-                self.spare.keep_dict(entries);
+                let charged = std::mem::take(&mut data.charged);
+                self.drop_entries(entries, charged);
             }
             Kind::Set => {
                 let data = &mut self.sets.slots[at];
                 let entries = data.table.take_entries();
-                self.used = self.used.saturating_sub(std::mem::take(&mut data.charged));
-                for entry in &entries {
-                    self.release(entry.key);
+                let charged = std::mem::take(&mut data.charged);
+                if entries.len() > grave::WIDE {
+                    self.leave_keys(entries, charged);
+                } else {
+                    self.used = self.used.saturating_sub(charged);
+                    for entry in &entries {
+                        self.release(entry.key);
+                    }
+                    self.spare.keep_set(entries);
                 }
-                self.spare.keep_set(entries);
             }
             Kind::Slice => {
                 let data = self.slices.slots[at];
@@ -567,6 +572,21 @@ impl Heap {
         self.recycle(kind, index);
     }
 
+    /// Gives back the entries of a dict, for which `charged` bytes are counted. Takes them over.
+    pub(crate) fn drop_entries(&mut self, entries: Vec<Entry<Value>>, charged: usize) {
+        if entries.len() > grave::WIDE {
+            return self.leave_entries(entries, charged);
+        }
+        self.used = self.used.saturating_sub(charged);
+        for entry in &entries {
+            self.release(entry.key);
+            if !entry.key.is_unset() {
+                self.release(entry.value);
+            }
+        }
+        self.spare.keep_dict(entries);
+    }
+
     /// Gives back everything a table holds.
     pub fn release_table(&mut self, mut table: Table<Value>) {
         for entry in table.take_entries() {
@@ -620,7 +640,12 @@ impl Heap {
         if self.used.saturating_add(bytes) <= self.limit {
             return Ok(());
         }
+        self.bury_all();
+        if self.used.saturating_add(bytes) <= self.limit {
+            return Ok(());
+        }
         self.collect();
+        self.bury_all();
         if self.used.saturating_add(bytes) <= self.limit {
             return Ok(());
         }

@@ -53,8 +53,17 @@ pub fn get_item(vm: &mut Vm, item: Value, key: Value) -> Outcome<Value> {
 
 /// `item.name`: owned.
 pub fn get_attribute(vm: &mut Vm, item: Value, name: &[u8]) -> Outcome<Value> {
-    let name = vm.heap.intern(name);
-    vm.get_attribute(item, name)
+    if let Some(name) = vm.heap.find_interned(name) {
+        return vm.get_attribute(item, name);
+    }
+    // Nothing has an attribute of a name that was never interned; it is not kept for ever because it was asked for.
+    let unknown = vm.heap.new_str(name);
+    let found = match unknown {
+        Value::Str(name) => vm.get_attribute(item, name),
+        _ => Ok(Value::None),
+    };
+    vm.heap.release(unknown);
+    found
 }
 
 /// What calling a built-in function, type or bound method with these arguments gives, without leaving the native that

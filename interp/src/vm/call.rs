@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use super::construct::Constructed;
 use super::native::{Args, Flow};
 use super::thread::{Invoke, Thread};
 use super::Vm;
 use crate::compile::Code;
 use crate::heap::{Builtin, Class, Function, Instance, Method, Outcome, Raised, Str, Style, Value};
+use crate::types::chain::chain_pending;
 
 /// Arguments of a call beyond the positional ones in registers: owned.
 #[derive(Default)]
@@ -386,30 +388,15 @@ impl Vm {
                         all.extend_from_slice(&stack[at + 1..at + 1 + count]);
                     }
                     let keywords = if empty { &[][..] } else { &extra.keywords[..] };
-                    let mut result = constructor(self, Args { positional: &all, keywords });
-                    // The instance is made in one go, however much there is to put into it.
-                    while let Ok(Flow::Yield(state)) = result {
-                        result = state.resume(self, Value::None);
-                    }
-                    result
+                    constructor(self, Args { positional: &all, keywords })
                 };
                 match result {
                     Ok(Flow::Value(payload)) => payload,
-                    Ok(Flow::Call(request)) => {
-                        self.heap.release(request.callee);
-                        request.args.into_iter().for_each(|value| self.heap.release(value));
-                        request.then.abandon(self);
-                        let raised = self.heap.raise(
-                            Builtin::TypeError,
-                            "an instance with a __str__ of its own cannot be converted here",
-                        );
-                        return self.refuse(stack, at, count, extra, raised);
+                    Ok(flow) => {
+                        // What is under way has its own shares of them.
+                        extra.keywords.into_iter().for_each(|(_, value)| self.heap.release(value));
+                        return self.construct_later(stack, at, count, (class, program_init), flow);
                     }
-                    Ok(Flow::Yield(state) | Flow::Block(Some(state))) => {
-                        state.abandon(self);
-                        Value::Unset
-                    }
-                    Ok(Flow::Block(None)) => Value::Unset,
                     Err(raised) => return self.refuse(stack, at, count, extra, raised),
                 }
             }
@@ -461,6 +448,30 @@ impl Vm {
                 other
             }
         }
+    }
+
+    /// A call of a class whose built-in part is not made yet. An `__init__` of the program that follows gets the
+    /// positional arguments: with keywords no built-in part takes its time.
+    fn construct_later(
+        &mut self,
+        stack: &mut [Value],
+        at: usize,
+        count: usize,
+        (class, init): (Class, Option<Value>),
+        flow: Flow,
+    ) -> Invoke {
+        let arguments = match init {
+            Some(_) => stack[at + 1..=at + count].to_vec(),
+            None => Vec::new(),
+        };
+        arguments.iter().for_each(|argument| self.heap.retain(*argument));
+        let init = init.map(|init| match init {
+            Value::Native(native) => (init, self.native(native).method),
+            _ => (self.heap.share(init), true),
+        });
+        self.heap.retain(Value::Class(class));
+        self.clear(stack, at, count + 1);
+        Invoke::Flow(chain_pending(flow, Box::new(Constructed { class, init, arguments })))
     }
 
     /// The constructor an exception class of the program inherits.

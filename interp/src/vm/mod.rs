@@ -24,6 +24,7 @@ mod access;
 mod attribute;
 mod call;
 mod compare;
+mod construct;
 mod drive;
 mod exception;
 mod iterate;

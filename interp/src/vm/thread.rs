@@ -176,6 +176,7 @@ impl Vm {
             std::mem::swap(&mut self.current_name, &mut thread.name);
             let slice = left.min(SLICE);
             self.fuel = slice;
+            self.heap.bury_some();
             let result = self.run_thread(&mut thread);
             left -= slice - self.fuel;
             self.unspent = left;
@@ -206,6 +207,11 @@ impl Vm {
                 self.interrupt = false;
                 return Event::Fuel;
             }
+        }
+        if self.heap.has_remains() {
+            // Not idle yet: the rest of a large structure is given back meanwhile.
+            self.heap.bury_some();
+            return Event::Fuel;
         }
         Event::Idle
     }
