@@ -360,7 +360,9 @@ pub fn raise(vm: &mut Vm, error: &ApiError) -> Raised {
             // As EnvironmentError's constructor: two arguments, three attributes.
             let exception = heap.new_exception(class, &[number, text]);
             if let Value::Instance(instance) = exception {
-                for (attribute, item) in [("errno", number), ("strerror", text), ("filename", shown)] {
+                let given = if shown.is_none() { 2 } else { 3 };
+                let all = [("errno", number), ("strerror", text), ("filename", shown)];
+                for (attribute, item) in all.into_iter().take(given) {
                     let attribute = heap.intern(attribute.as_bytes());
                     let item = heap.share(item);
                     heap.set_instance_attribute(instance, attribute, item);

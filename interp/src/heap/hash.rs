@@ -22,6 +22,7 @@ impl Heap {
         spread(self.short_hash(bytes), self.seed)
     }
 
+    #[inline(never)]
     fn short_hash(&self, bytes: &[u8]) -> u32 {
         let mut state = self.seed ^ (bytes.len() as u64).wrapping_mul(ODD);
         let mut chunks = bytes.chunks_exact(8);
@@ -42,7 +43,7 @@ impl Heap {
     }
 
     /// The hash of a string, computed once.
-    #[inline]
+    #[inline(always)]
     pub fn hash_str(&self, text: Str) -> u64 {
         let data = &self.strs[text];
         let mut short = data.hash.get();
@@ -62,15 +63,11 @@ impl Heap {
     }
 
     /// The hash of a key: TypeError for what cannot be one.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&mut self, value: Value) -> Result<u64, Raised> {
         match value {
             Value::Int(i) => Ok(self.hash_int(i)),
             Value::Str(text) => Ok(self.hash_str(text)),
-            Value::Tuple(tuple) => match self.hash_flat(tuple) {
-                Some(hash) => Ok(hash),
-                None => self.hash_or_raise(value),
-            },
             _ => self.hash_or_raise(value),
         }
     }
@@ -92,6 +89,11 @@ impl Heap {
 
     #[inline(never)]
     fn hash_or_raise(&mut self, value: Value) -> Result<u64, Raised> {
+        if let Value::Tuple(tuple) = value {
+            if let Some(hash) = self.hash_flat(tuple) {
+                return Ok(hash);
+            }
+        }
         match self.hash_slow(value, 0) {
             Ok(hash) => Ok(hash),
             Err(unhashable) => Err(self.raise_unhashable(unhashable)),

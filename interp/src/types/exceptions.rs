@@ -74,7 +74,10 @@ pub fn str_parts(vm: &mut Vm, instance: Instance) -> Outcome<StrParts> {
             None if (2..=3).contains(&args.len()) => args.get(at).copied(),
             found => found,
         };
-        let (number, text, file) = (part(vm, 0), part(vm, 1), part(vm, 2));
+        let (number, text) = (part(vm, 0), part(vm, 1));
+        // A file name that was given is shown even if it is None.
+        let name = vm.heap.intern(ENVIRONMENT[2].as_bytes());
+        let file = vm.heap.instance_attribute(instance, name).or_else(|| args.get(2).copied());
         if let (Some(number), Some(text)) = (number, text) {
             let mut out = b"[Errno ".to_vec();
             out.extend(plain(vm, number, Mode::Str));
@@ -172,7 +175,9 @@ fn initialise(vm: &mut Vm, instance: Instance, args: &[Value]) -> Outcome<()> {
                 vm.heap.release(old);
             }
         }
-        for (name, part) in ENVIRONMENT.iter().zip(parts) {
+        // Without a file name there is no such attribute: the class answers for it.
+        let given = if args.len() == 3 { 3 } else { 2 };
+        for (name, part) in ENVIRONMENT[..given].iter().zip(parts) {
             set(vm, instance, name, part);
         }
     } else if is(vm, Builtin::SyntaxError) {

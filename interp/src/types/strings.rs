@@ -429,20 +429,24 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
     })
 }
 
-/// `text.split(separator)` for a short text and a separator of one byte.
-fn split_short(vm: &mut Vm, this: Str, separator: u8) -> NativeReturn {
-    let count = search::count_byte(vm.heap.bytes(this), separator) + 1;
-    vm.spend(count / 4);
-    let mut items = vm.heap.list_buffer(count);
+/// `text.split(separator, most)` for a short text; the separator is not empty.
+fn split_short(vm: &mut Vm, this: Str, separator: Str, most: usize) -> NativeReturn {
+    let (text, wanted) = (vm.heap.bytes(this), vm.heap.bytes(separator));
+    let (length, width) = (text.len(), wanted.len());
+    let count = match *wanted {
+        [byte] => search::count_byte(text, byte).min(most),
+        _ => 0,
+    };
+    let mut items = vm.heap.list_buffer(count + 1);
     let mut start = 0;
-    for _ in 1..count {
-        let rest = &vm.heap.bytes(this)[start..];
-        let end = start + rest.iter().position(|&byte| byte == separator).unwrap_or(rest.len());
-        items.push(vm.heap.new_substr(this, start, end));
-        start = end + 1;
+    while items.len() < most {
+        let found = search::find(&vm.heap.bytes(this)[start..], vm.heap.bytes(separator));
+        let Some(found) = found else { break };
+        items.push(vm.heap.new_substr(this, start, start + found));
+        start += found + width;
     }
-    let end = vm.heap.bytes(this).len();
-    items.push(vm.heap.new_substr(this, start.min(end), end));
+    items.push(vm.heap.new_substr(this, start, length));
+    vm.spend(items.len() / 4);
     value(vm.heap.new_list(items))
 }
 
@@ -469,11 +473,17 @@ fn words_short(vm: &mut Vm, this: Str) -> NativeReturn {
 
 fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
     let this = this(vm, args)?;
-    if let (2, Some(Value::Str(separator)), true) =
-        (args.positional.len(), args.get(1), vm.heap.bytes(this).len() <= SHORT)
-    {
-        if let [byte] = *vm.heap.bytes(separator) {
-            return split_short(vm, this, byte);
+    if let (Some(Value::Str(separator)), true) = (args.get(1), vm.heap.bytes(this).len() <= SHORT) {
+        let most = match args.get(2) {
+            None => usize::MAX,
+            Some(Value::Int(most)) => usize::try_from(most).unwrap_or(usize::MAX),
+            Some(_) => 0,
+        };
+        let width = vm.heap.bytes(separator).len();
+        // From the right it is the same if nothing is left over and the separator cannot overlap itself.
+        let any_side = !from_right || (most == usize::MAX && width == 1);
+        if width > 0 && most > 0 && any_side {
+            return split_short(vm, this, separator, most);
         }
     }
     if args.positional.len() == 1 && vm.heap.bytes(this).len() <= SHORT {

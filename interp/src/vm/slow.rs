@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::native::Flow;
 use super::Vm;
 use crate::compile::{Capture, Code, Reg};
-use crate::heap::{Builtin, Class, Dict, FunctionData, Outcome, Raised, Str, Value};
+use crate::heap::{Builtin, Class, Dict, FunctionData, List, Outcome, Raised, Str, Value};
 use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
 use crate::types::comparing;
 use crate::types::long_text::{Assemble, Part};
@@ -122,6 +122,14 @@ impl Vm {
         if let (Value::Str(x), Value::Str(y), BinaryOperator::Add) = (left, right, operator) {
             return self.concat_step(regs, code, d, (a, x), (b, y));
         }
+        if let (Value::List(x), Value::List(y), BinaryOperator::Add) = (left, right, operator) {
+            if a >= code.locals && x != y && self.append_items(x, y) {
+                regs[a as usize] = Value::Unset;
+                self.consume(regs, code.locals, b);
+                self.put(regs, d, left);
+                return Ok(None);
+            }
+        }
         if left.is_unset() {
             self.consume(regs, code.locals, b);
             return Err(self.unbound(code, a));
@@ -134,6 +142,27 @@ impl Vm {
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         self.finish_step(regs, d, result)
+    }
+
+    /// Appends the items of `y` to `x`, a list that dies in a sum, if nobody else holds it and both are small: then it
+    /// becomes the sum. False if nothing was done.
+    fn append_items(&mut self, x: List, y: List) -> bool {
+        const SMALL: usize = 256;
+        let (first, second) = (self.heap.list(x).len(), self.heap.list(y).len());
+        if self.heap.count(Value::List(x)) != 1 || first + second > SMALL {
+            return false;
+        }
+        if let Err(raised) = self.heap.reserve_list(x, second) {
+            let exception = self.heap.take_raised(raised);
+            self.heap.release(exception);
+            return false;
+        }
+        for at in 0..second {
+            let item = self.heap.list(y)[at];
+            self.heap.retain(item);
+            self.heap.lists[x].items.push(item);
+        }
+        true
     }
 
     /// `d = a + b` of two strings.
