@@ -52,7 +52,13 @@ fn run(name: &str, memory: usize, text: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// One after the other: the peak is that of all children so far.
 #[test]
+fn what_is_forgotten_is_used_again() {
+    the_garbage_of_millions_of_requests_stays_flat();
+    a_million_nested_lists_are_made_looked_at_and_freed();
+}
+
 fn the_garbage_of_millions_of_requests_stays_flat() {
     let serve = |count: usize| run("garbage", 16_000_000, &SERVE.replace("COUNT", &count.to_string()));
     // The first run takes as much as any: the collector has had its turns.
@@ -66,7 +72,6 @@ fn the_garbage_of_millions_of_requests_stays_flat() {
     assert!(long <= short + 8 * 1024, "{short} KiB after {count} requests, {long} KiB after {REQUESTS}");
 }
 
-#[test]
 fn a_million_nested_lists_are_made_looked_at_and_freed() {
     let text = "\
 def nest(depth):
