@@ -288,6 +288,30 @@ fn threads_wait_and_are_woken_with_a_value_or_an_exception() {
 }
 
 #[test]
+fn large_structures_are_freed_in_pieces() {
+    let mut run = Run::new(
+        "x = [[i, str(i)] for i in xrange(60000)]\nd = dict([(str(i), [i]) for i in xrange(30000)])\n\
+         s = set([str(i) for i in xrange(30000)])\nt = tuple([[i] for i in xrange(30000)])\nwait()\n\
+         x = d = s = t = i = None\nwait()\n",
+    );
+    let native = run.vm.define(&NativeDef::function("wait", 0, 0, wait));
+    run.vm.set_builtin("wait", Value::Native(native));
+    let before = run.vm.heap.used();
+    while !matches!(run.vm.run(1 << 20), Event::Idle) {}
+    let full = run.vm.heap.used();
+    assert!(run.vm.wake(run.vm.current, Ok(Value::None)));
+    // The statement has been run, and most of what it dropped is still there and accounted for.
+    assert!(matches!(run.vm.run(1 << 20), Event::Fuel));
+    assert!(run.vm.heap.has_remains());
+    assert!(run.vm.heap.used() > full / 2);
+    run.check();
+    while !matches!(run.vm.run(1 << 20), Event::Idle) {}
+    assert!(!run.vm.heap.has_remains());
+    assert!(run.vm.heap.used() < before + full / 50, "{before} {full} {}", run.vm.heap.used());
+    run.check();
+}
+
+#[test]
 fn a_killed_thread_gives_everything_back() {
     let mut run = Run::new("def f(x):\n  y = [x]\n  try:\n    wait()\n  finally:\n    print 'never'\nfor i in [1, 2]:\n  f('some text that is long enough')\n");
     let native = run.vm.define(&NativeDef::function("wait", 0, 0, wait));
