@@ -126,7 +126,6 @@ const OPERATIONS: &[&str] = &[
     "map(len, texts)",
     "filter(len, texts)",
     "reduce(max, ints)",
-    "texts.sort(key=str)",
     "filter(None, ints)",
     "filter(None, text)",
     "filter(odd_one, ints)",
