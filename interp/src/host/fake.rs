@@ -21,6 +21,9 @@ pub struct FakeSocket {
     pub room: usize,
 }
 
+/// The longest file where room is limited.
+const FARTHEST: usize = 16 << 20;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct FakeHost {
@@ -137,12 +140,18 @@ impl Host for FakeHost {
                 return Err(SystemError(libc::ENOSPC));
             }
         }
+        let limited = self.disk_room.is_some();
         let contents = self.file(file)?;
         let start = position as usize;
-        if contents.len() < start + bytes.len() {
-            contents.resize(start + bytes.len(), 0);
+        let end = start.saturating_add(bytes.len());
+        // A file with a hole takes no room on a disk, and its whole length in this host.
+        if limited && end > FARTHEST.max(contents.len()) {
+            return Err(SystemError(libc::EFBIG));
         }
-        contents[start..start + bytes.len()].copy_from_slice(bytes);
+        if contents.len() < end {
+            contents.resize(end, 0);
+        }
+        contents[start..end].copy_from_slice(bytes);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Most answers that wait to be taken. Who asks on and on and takes none is no
 /// interpreter of ours: what it asks for must not fill the supervisor's memory.
-const MOST_UNTAKEN: usize = 256;
+const MOST_UNTAKEN: usize = 64;
 
 /// Frames read after the end of the sandbox. A socket buffer holds fewer.
 const LAST: u32 = 4_096;
