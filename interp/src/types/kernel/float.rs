@@ -38,8 +38,36 @@ fn from_scientific(text: &str) -> Digits {
     Digits { digits, point: exponent + 1 }
 }
 
-/// The shortest digits that read back as `value` (finite, sign ignored).
+/// The shortest digits that read back as `value` (finite, sign ignored). Where two
+/// of that length are equally near, the one with the even last digit, as in CPython.
 pub fn shortest(value: f64) -> Digits {
+    let digits = some_shortest(value);
+    if !is_between_two(value, &digits) {
+        return digits;
+    }
+    let even = significant(value, digits.digits.len());
+    if reads_as(&even, value.abs()) {
+        even
+    } else {
+        digits
+    }
+}
+
+/// Whether `value` may lie in the middle of its `digits` and their neighbour: then
+/// it has one more decimal place than they, a five, and so is an odd multiple of
+/// that power of a half.
+fn is_between_two(value: f64, digits: &Digits) -> bool {
+    let places = digits.digits.len() as i32 - digits.point;
+    let halves = value.abs() * 2f64.powi(places.clamp(0, 1000) + 1);
+    places > 0 && halves < 9_007_199_254_740_992.0 && halves % 2.0 == 1.0
+}
+
+fn reads_as(digits: &Digits, value: f64) -> bool {
+    let text = String::from_utf8_lossy(&digits.digits);
+    format!("{text}e{}", digits.point - digits.digits.len() as i32).parse() == Ok(value)
+}
+
+fn some_shortest(value: f64) -> Digits {
     if let (Some((digits, point)), true) = (decimal::shortest(value), value != 0.0) {
         return Digits { digits: whole(digits), point };
     }
