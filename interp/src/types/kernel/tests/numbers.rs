@@ -55,7 +55,7 @@ fn floats() -> Vec<f64> {
         out.push(dice.below(100_000) as f64 / 64.0);
         // Often in the middle of two texts of the shortest length.
         let bits = 40 + dice.below(12);
-        let odd = (1u64 << bits) + (dice.next() & ((1 << bits) - 1)) | 1;
+        let odd = ((1u64 << bits) + (dice.next() & ((1 << bits) - 1))) | 1;
         out.push(odd as f64 / f64::from(1u32 << dice.below(8)));
     }
     out
@@ -85,8 +85,8 @@ fn float_texts() {
 fn the_middle_of_two_shortest_texts_is_even() {
     for (value, text) in [
         (1e16 / -13.0, "-769230769230769.2"),
-        (769230769230769.25, "769230769230769.2"),
-        (769230769230769.75, "769230769230769.8"),
+        (6_153_846_153_846_154.0 / 8.0, "769230769230769.2"),
+        (6_153_846_153_846_158.0 / 8.0, "769230769230769.8"),
         (1.25, "1.25"),
         (0.5, "0.5"),
     ] {
