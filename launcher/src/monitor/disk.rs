@@ -22,8 +22,16 @@ const ENTRY: u64 = 4096;
 /// Entries counted before the supervisor looks at its other duties again.
 const STEP: usize = 2_000;
 
-/// Counting takes at most one part in this many of the time.
+/// Counting takes at most one part in this many of the time, in the long run.
 const SPACING: u32 = 300;
+
+/// Time for counting that is there before it was saved up: what happens after a
+/// quiet while, and at the start, is seen soon.
+const BURST: Duration = Duration::from_millis(10);
+
+/// While a count of many entries is under way, it takes one part in this many of the
+/// time: what is over the limit shall not wait for the next parts.
+const WITHIN: u32 = 20;
 
 /// What it costs to be woken for a count, beside the count.
 const WAKING: Duration = Duration::from_micros(40);
@@ -184,6 +192,7 @@ pub struct DiskWatch {
     next: Instant,
     /// When the watch begins.
     watched_from: Instant,
+    budget: Budget,
     used: u64,
     peak: u64,
     limit: u64,
@@ -196,9 +205,24 @@ fn cost_so_far() -> Duration {
     nix::time::clock_gettime(clock).map(Duration::from).unwrap_or_default()
 }
 
-/// The time from one count or part of one to the next.
-fn spacing(took: Duration) -> Duration {
-    ((took + WAKING) * SPACING).clamp(SHORTEST, LONGEST)
+/// What counting may cost: a token bucket of processor time.
+#[derive(Debug)]
+struct Budget {
+    saved: Duration,
+    owed: Duration,
+    at: Instant,
+}
+
+impl Budget {
+    /// Takes off what a count took; gives the time to the next.
+    fn charge(&mut self, took: Duration, now: Instant) -> Duration {
+        let earned = now.saturating_duration_since(self.at) / SPACING;
+        self.at = now;
+        let (have, due) = (self.saved + earned, self.owed + took + WAKING);
+        self.saved = have.saturating_sub(due).min(BURST);
+        self.owed = due.saturating_sub(have);
+        (self.owed * SPACING).clamp(SHORTEST, LONGEST)
+    }
 }
 
 impl DiskWatch {
@@ -221,6 +245,7 @@ impl DiskWatch {
             spent: Duration::ZERO,
             next: now + WARM_UP,
             watched_from: now + UNWATCHED,
+            budget: Budget { saved: BURST, owed: Duration::ZERO, at: now },
             used,
             peak: used,
             limit,
@@ -286,7 +311,7 @@ impl DiskWatch {
         let Some(total) = total else {
             let took = cost_so_far().saturating_sub(started);
             self.spent += took;
-            self.next = now + spacing(took);
+            self.next = now + (took * WITHIN).clamp(SHORTEST, LONGEST);
             return Ok(None);
         };
         self.walk = None;
@@ -297,8 +322,8 @@ impl DiskWatch {
         self.noticed = true;
         self.used = total.saturating_add(held);
         self.peak = self.peak.max(self.used);
-        let took = cost_so_far().saturating_sub(started);
-        self.next = now + spacing(took);
+        let took = self.spent + cost_so_far().saturating_sub(started);
+        self.next = now + self.budget.charge(took, now);
         Ok(Some(self.used))
     }
 
@@ -326,8 +351,10 @@ impl DiskWatch {
     /// not; an overflowing queue counts as a change too.
     fn take_events(&mut self, now: Instant) {
         if matches!(self.watch, Watching::NotYet) && now >= self.watched_from {
-            // Before the first count: what changes during it is noticed.
+            // Then counted once more: what changed before the watch began is seen by that
+            // count, what changes during it by the watch.
             self.watch = Watching::begin(&self.directory);
+            self.changed = true;
         }
         let Watching::By(watch) = &self.watch else {
             self.changed = true;
@@ -428,6 +455,39 @@ mod tests {
         fs::write(scratch.path().join("other"), "").unwrap();
         assert_eq!(counted(&mut watch), 4096);
         assert_eq!((watch.used(), watch.peak()), (4096, 5_000 + 4096));
+    }
+
+    #[test]
+    fn what_changes_just_before_the_watch_begins_is_counted() {
+        let scratch = Scratch::new("disk");
+        let start = Instant::now();
+        let mut watch =
+            DiskWatch::new(open(&scratch), std::process::id() as i32, 0, u64::MAX, start).unwrap();
+        let before = start + UNWATCHED - Duration::from_millis(1);
+        assert_eq!(watch.look(before).unwrap(), Some(0));
+        fs::write(scratch.path().join("file"), "").unwrap();
+        assert_eq!(watch.look(start + LONGEST).unwrap(), Some(4096));
+    }
+
+    #[test]
+    fn counting_costs_one_part_in_three_hundred_after_a_burst() {
+        let start = Instant::now();
+        let took = Duration::from_millis(4);
+        let mut budget = Budget { saved: BURST, owed: Duration::ZERO, at: start };
+        let mut now = start;
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let wait = budget.charge(took, now);
+            waits.push(wait);
+            now += wait;
+        }
+        assert_eq!(waits[..2], [SHORTEST; 2], "{waits:?}");
+        assert!(waits[39] >= took * SPACING && waits[39] < took * (SPACING + 20), "{waits:?}");
+        let share = (took * 40).as_secs_f64() / now.duration_since(start).as_secs_f64();
+        assert!(share < 1.1 / f64::from(SPACING), "{share}");
+        // A quiet while saves up as much again, and no more.
+        assert_eq!(budget.charge(took, now + Duration::from_secs(3600)), SHORTEST);
+        assert!(budget.saved <= BURST);
     }
 
     #[test]

@@ -72,6 +72,10 @@ impl Signals {
     }
 }
 
+/// Whoever installs or raises signals in a test holds this: they are the whole process's.
+#[cfg(test)]
+pub(super) static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +83,7 @@ mod tests {
 
     #[test]
     fn a_signal_wakes_and_is_told_once() {
+        let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut signals = Signals::install().unwrap();
         assert_eq!(signals.ending(), None);
         raise(Signal::SIGHUP).unwrap();

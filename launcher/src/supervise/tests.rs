@@ -1,5 +1,6 @@
 //! The loop on real processes: a shell stands for the sandbox.
 
+use super::signals::ONE;
 use super::*;
 use crate::logfile::{CircularLog, Keeping};
 use crate::monitor::disk;
@@ -8,9 +9,6 @@ use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
 use policies::channel::control::{FromInterpreter, Outcome};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-
-/// One loop at a time: signals are the whole process's.
-static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 struct Stage {
     scratch: Scratch,

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -148,13 +148,30 @@ fn ends_in_use() {
     let (_other, second) = server();
     let other = peer.socket(connect("127.0.0.1", second, Some(local("127.0.0.1", own)), LONG));
     peer.close(other);
-    // The broker is told that it is closed, but it is not: another's, then.
+    // The broker is told that it is closed, but it is not: it keeps its place.
     let kept = socket.descriptor;
     assert!(peer.call(Request::Close { socket: socket.number }).0.is_ok());
-    assert_eq!(peer.refused(request()), Failure::InUseElsewhere);
+    assert_eq!(peer.refused(request()), Failure::InUseHere(socket.number));
     drop(kept);
     drop(listener);
+    // Held by somebody else.
+    let (_third, third) = server();
+    let foreign = foreign_connection(own, third);
+    let request = connect("127.0.0.1", third, Some(local("127.0.0.1", own)), Duration::from_secs(2));
+    assert_eq!(peer.refused(request), Failure::InUseElsewhere);
+    drop(foreign);
     peer.finish();
+}
+
+/// A connection of another process than the broker, from port `own` to port `to` of this host.
+fn foreign_connection(own: u16, to: u16) -> OwnedFd {
+    use nix::sys::socket::{bind, connect, setsockopt, socket, sockopt, SockFlag, SockType, SockaddrIn};
+    let kind = (nix::sys::socket::AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC);
+    let made = socket(kind.0, kind.1, kind.2, None).expect("a socket");
+    setsockopt(&made, sockopt::ReuseAddr, &true).expect("set");
+    bind(made.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, own)).expect("bound");
+    connect(made.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, to)).expect("connected");
+    made
 }
 
 fn cleanup() {
