@@ -179,23 +179,21 @@ fn statements_come_through_a_pipe_too() {
 #[test]
 fn a_session_is_seen_and_stopped_from_outside() {
     let scratch = Scratch::new("repl-seen");
-    let mut terminal = session(&scratch, &[]);
+    // Other tests have sessions at the same time: its own directory tells this one apart.
+    let vessel = scratch.directory("seen", None);
+    let vessel = vessel.to_string_lossy().into_owned();
+    let mut terminal = session(&scratch, &["--vessel", &vessel]);
     said(&mut terminal, "x = 1");
     let tool = |words: &[&str]| integration::live::tool(integration::run::User::Caller, words);
-    let listed = |launcher: Option<i64>| -> Option<serde_json::Value> {
+    let listed = || -> Option<serde_json::Value> {
         let runs: serde_json::Value = serde_json::from_str(&tool(&["ps", "--json"]).stdout).expect("JSON");
-        let ours = |run: &&serde_json::Value| {
-            run["program"] == "(session)"
-                && launcher.map_or_else(
-                    || is_below(run["launcher"].as_i64(), std::process::id()),
-                    |pid| run["launcher"] == pid,
-                )
-        };
+        let ours =
+            |run: &&serde_json::Value| run["program"] == "(session)" && run["vessel"] == vessel.as_str();
         runs.as_array()?.iter().find(ours).cloned()
     };
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     let run = loop {
-        if let Some(run) = listed(None) {
+        if let Some(run) = listed() {
             break run;
         }
         assert!(std::time::Instant::now() < deadline, "the session is not listed");
@@ -206,15 +204,5 @@ fn a_session_is_seen_and_stopped_from_outside() {
     assert!(audit.stdout.contains(" 0 DIFFERS"), "{}", audit.stdout);
     tool(&["stop", &pid.to_string()]).expect_code(0);
     assert_eq!(terminal.code(), Some(143));
-    assert!(listed(Some(pid)).is_none(), "the record goes with the session");
-}
-
-/// Whether this process is a child's child of `ancestor` (setsid stands between) or its child.
-fn is_below(pid: Option<i64>, ancestor: u32) -> bool {
-    let parent = |pid: i64| -> Option<i64> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
-    };
-    let (first, ancestor) = (pid.and_then(parent), i64::from(ancestor));
-    first == Some(ancestor) || first.and_then(parent) == Some(ancestor)
+    assert!(listed().is_none(), "the record goes with the session");
 }
