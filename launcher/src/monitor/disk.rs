@@ -2,8 +2,8 @@
 //!
 //! The interpreter keeps an exact account before each write; this count is the
 //! net below it, and brings in what others do to the directory. It is made anew
-//! when the directory changes, and spaced so that counting costs less than a
-//! two-hundredth of one processor.
+//! when the directory changes, and spaced so that counting costs, beyond a burst of
+//! ten milliseconds, one part in three hundred of a processor in the long run.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
