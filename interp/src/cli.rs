@@ -175,7 +175,7 @@ fn inspect(name: &str, text: &[u8], disassemble: bool) -> u8 {
     };
     if disassemble {
         let mut vm = Vm::new(0, usize::MAX / 4, Box::new(Nowhere));
-        match crate::compile::compile(&mut vm.heap, &module) {
+        match crate::compile::compile(&mut vm.heap, &module, crate::compile::World::Closed) {
             Ok(code) => print!("{}", crate::compile::disassemble(&vm.heap, &code)),
             Err(error) => {
                 let (line, column) = module.source.line_column(error.span.start);

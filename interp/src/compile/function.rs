@@ -30,6 +30,8 @@ pub struct Context<'a> {
     pub finalizers: bool,
     /// The symbol of `None` if it occurs.
     pub none: Option<Symbol>,
+    /// Whether globals may be bound by what is not in the text.
+    pub open: bool,
 }
 
 /// Where a name is.
@@ -435,8 +437,11 @@ impl<'a> Function<'a> {
         Ok(())
     }
 
-    /// The value of `True` or `False`, unless the name is bound somewhere.
+    /// The value of `True` or `False`, unless the name is bound somewhere or may be.
     pub fn truth_name(&self, symbol: Symbol) -> Option<bool> {
+        if self.context.open {
+            return None;
+        }
         let value = match self.context.module.symbols.name(symbol) {
             "True" => true,
             "False" => false,

@@ -35,16 +35,26 @@ pub struct CompileError {
     pub message: String,
 }
 
+/// Who may bind the module's globals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// The text itself, and whoever has its `_context`: a program.
+    Closed,
+    /// Other texts too: a session's statement, the code of a `VirtualNamespace`.
+    Open,
+}
+
 /// Compiles a module. The code's constants are objects of `heap`.
 ///
 /// # Errors
 /// Limits of the machine (expressions too complex, more than 160 parameters) and
 /// `del` of a variable that an inner function uses.
-pub fn compile(heap: &mut Heap, module: &Checked<Module>) -> Result<Rc<Code>, CompileError> {
+pub fn compile(heap: &mut Heap, module: &Checked<Module>, world: World) -> Result<Rc<Code>, CompileError> {
     let scopes = scope::Scopes::analyse(module);
     let names: Vec<Str> = module.symbols.iter().map(|(_, name)| heap.intern(name.as_bytes())).collect();
     let finalizers = module.symbols.find("__del__").is_some();
     let none = module.symbols.find("None");
-    let context = function::Context { module, scopes: &scopes, names: &names, finalizers, none };
+    let open = world == World::Open || module.symbols.find("_context").is_some();
+    let context = function::Context { module, scopes: &scopes, names: &names, finalizers, none, open };
     function::compile_module(heap, &context)
 }

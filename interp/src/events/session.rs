@@ -7,6 +7,7 @@ use super::life::killed;
 use super::turn::{Loop, Turn};
 use crate::api::state::Api;
 use crate::check::{read_statement, Reading, ECHO};
+use crate::compile::World;
 use crate::heap::{Dict, Value};
 use crate::host::{Channel, Stream};
 use crate::meter::{Count, Rate};
@@ -89,7 +90,7 @@ fn begin(vm: &mut Vm, globals: Dict, text: &[u8]) -> Running {
         }
         Reading::Refused(refusal) => return refused(vm, &refusal.render()),
     };
-    match vm.load(&module, globals) {
+    match vm.load_in(&module, globals, World::Open) {
         Ok(code) => Running::Statement(vm.spawn(code, Vec::new(), "MainThread")),
         Err(error) => refused(vm, &format!("error: {}\n", error.message)),
     }

@@ -1,14 +1,16 @@
 //! The algebra of sets. Items keep the hashes they were put in with.
 
-use super::{Entry, Heap, Outcome, Set, Table};
+use super::{Entry, Heap, Outcome, Set, Table, Value};
 
 /// An operator of two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algebra {
     /// `a | b`
     Union,
-    /// `a & b`
+    /// `a & b`: of two equal items the smaller set's stays, `b`'s if neither is smaller, as in CPython 2.7.
     Intersection,
+    /// The same with the items of `b`, whichever is smaller: when `b` was no set.
+    ItemsOfOther,
     /// `a - b`
     Difference,
     /// `a ^ b`
@@ -26,7 +28,10 @@ impl Heap {
                 kept.reserve(x.len());
                 kept.extend(x.iter());
             }
-            Algebra::Intersection => kept.extend(x.iter().filter(|entry| has(y, entry))),
+            Algebra::Intersection if x.len() < y.len() => kept.extend(x.iter().filter(|entry| has(y, entry))),
+            Algebra::Intersection | Algebra::ItemsOfOther => {
+                kept.extend(y.iter().filter(|entry| has(x, entry)));
+            }
             _ => kept.extend(x.iter().filter(|entry| !has(y, entry))),
         }
         if matches!(operator, Algebra::Union | Algebra::Symmetric) {
@@ -41,12 +46,17 @@ impl Heap {
     /// # Errors
     /// MemoryError.
     pub fn change_set(&mut self, operator: Algebra, a: Set, b: Set) -> Outcome<()> {
+        if matches!(operator, Algebra::Intersection | Algebra::ItemsOfOther) {
+            let made = self.combine_sets(operator, a, b, false);
+            self.swap_sets(a, made);
+            self.release(Value::Set(made));
+            return Ok(());
+        }
         let (x, y) = (&self.sets[a].table, &self.sets[b].table);
         let has = |table: &Table<()>, entry: &&Entry<()>| table.find(self, entry.hash, entry.key).is_some();
         let both = || x.iter().filter(|entry| has(y, entry)).copied();
         let gone: Vec<Entry<()>> = match operator {
             Algebra::Union => Vec::new(),
-            Algebra::Intersection => x.iter().filter(|entry| !has(y, entry)).copied().collect(),
             // Looked up from the smaller side.
             Algebra::Difference if y.len() < x.len() => {
                 y.iter().filter(|entry| has(x, entry)).copied().collect()
@@ -64,6 +74,16 @@ impl Heap {
             self.set_add_hashed(a, entry.hash, entry.key)?;
         }
         Ok(())
+    }
+
+    /// Exchanges what two sets hold; whoever reads `a` meanwhile sees that its size changed, if it did.
+    pub fn swap_sets(&mut self, a: Set, b: Set) {
+        let old = std::mem::take(&mut self.sets[a].table);
+        let mut new = std::mem::replace(&mut self.sets[b].table, old);
+        new.follow(&self.sets[b].table);
+        self.sets[a].table = new;
+        self.recharge_set(a);
+        self.recharge_set(b);
     }
 
     /// A set that takes a table over: owned.

@@ -98,6 +98,11 @@ impl<V: Copy> Table<V> {
         self.version
     }
 
+    /// Takes another table's place: the version says whether the number of keys is another one.
+    pub fn follow(&mut self, other: &Table<V>) {
+        self.version = other.version.wrapping_add(u32::from(self.live != other.live));
+    }
+
     /// All entries in insertion order, removed ones included (key `Unset`).
     #[inline(always)]
     pub fn slots(&self) -> &[Entry<V>] {

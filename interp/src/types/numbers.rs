@@ -163,12 +163,24 @@ fn integer_of(vm: &mut Vm, item: Option<Value>, base: Option<Value>, to_long: bo
                 fail(vm, Builtin::AttributeError, text)
             }
             None => {
+                // 2.7 asks for `__trunc__`, and the types of real numbers have it unbound.
+                if let Some(owner) = truncating_type(vm, item) {
+                    let text = format!("descriptor '__trunc__' of '{owner}' object needs an argument");
+                    return fail(vm, Builtin::TypeError, text);
+                }
                 let given = type_name(&vm.heap, item);
                 let text = format!("{name}() argument must be a string or a number, not '{given}'");
                 fail(vm, Builtin::TypeError, text)
             }
         },
     }
+}
+
+/// The type of real numbers that a class is or derives from.
+fn truncating_type(vm: &Vm, item: Value) -> Option<&'static str> {
+    let Value::Class(class) = item else { return None };
+    let types = [(Builtin::Int, "int"), (Builtin::Long, "long"), (Builtin::Float, "float")];
+    types.into_iter().find(|(base, _)| vm.heap.is_subclass(class, base.class())).map(|(_, name)| name)
 }
 
 pub(super) fn is_old_instance(vm: &Vm, item: Value) -> bool {

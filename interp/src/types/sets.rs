@@ -189,7 +189,10 @@ fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcom
             _ => {}
         }
         let other = as_set(vm, other, true)?;
-        let outcome = apply(vm, operator, target, other);
+        let outcome = match operator {
+            Op::And => vm.heap.change_set(Algebra::ItemsOfOther, target, other),
+            _ => apply(vm, operator, target, other),
+        };
         vm.heap.release(Value::Set(other));
         outcome?;
     }

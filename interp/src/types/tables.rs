@@ -48,6 +48,8 @@ pub struct SetTask {
     operator: Op,
     work: Work,
     outcome: Outcomes,
+    /// The next operand is a set that was made of what the program gave.
+    made: bool,
 }
 
 enum Work {
@@ -57,8 +59,8 @@ enum Work {
     Add(Iteration, Set),
     Remove(Iteration),
     Toggle(Iteration),
-    /// Keep of these keys what the other set has.
-    Keep(Vec<Value>, Set),
+    /// Put those of the items that the first set has into the second, which becomes the target's content.
+    Meet(Iteration, Set, Set),
     /// Look the items up in a set; what the answer has to be for each.
     Check(Iteration, Set, bool),
 }
@@ -69,7 +71,7 @@ impl SetTask {
         let mut operands = operands.to_vec();
         operands.iter().for_each(|&operand| vm.heap.retain(operand));
         operands.reverse();
-        SetTask { target, operands, operator, work: Work::Next, outcome }
+        SetTask { target, operands, operator, work: Work::Next, outcome, made: false }
     }
 
     /// [`SetTask::new`] with a set or anything as the first content of the target. Borrows it.
@@ -101,6 +103,7 @@ impl SetTask {
             self.operands.pop();
             vm.heap.release(operand);
             self.operands.push(Value::Set(made));
+            self.made = true;
             vm.heap.retain(Value::Set(made));
             self.work = Work::Add(iteration, made);
             return Ok(true);
@@ -131,11 +134,13 @@ impl SetTask {
                 Work::Check(iteration, set, true)
             }
             (_, Value::Set(other)) if self.operator == Op::And => {
-                let keys: Vec<Value> =
-                    vm.heap.sets[self.target].table.iter().map(|entry| entry.key).collect();
-                keys.iter().for_each(|&key| vm.heap.retain(key));
-                vm.heap.retain(Value::Set(other));
-                Work::Keep(keys, other)
+                // Which of two equal items stays: see `Algebra::Intersection`.
+                let sizes = [self.target, other].map(|set| vm.heap.sets[set].table.len());
+                let own = !std::mem::take(&mut self.made) && sizes[0] < sizes[1];
+                let (read, asked) = if own { (self.target, other) } else { (other, self.target) };
+                let iteration = vm.iterate(Value::Set(read))?;
+                vm.heap.retain(Value::Set(asked));
+                Work::Meet(iteration, asked, vm.heap.new_set(false))
             }
             _ => {
                 let iteration = vm.iterate(operand)?;
@@ -156,6 +161,9 @@ impl SetTask {
 
     /// The work under way is over.
     fn rest(&mut self, vm: &mut Vm) {
+        if let Work::Meet(_, _, met) = self.work {
+            vm.heap.swap_sets(self.target, met);
+        }
         let shares = self.work.shares();
         self.work = Work::Next;
         release_all(&mut vm.heap, shares);
@@ -170,22 +178,10 @@ impl SetTask {
                         return self.result(vm).map(Some);
                     }
                 }
-                Work::Keep(keys, other) => match keys.pop() {
-                    Some(key) => {
-                        let other = *other;
-                        let kept = vm.heap.set_contains(other, key);
-                        let done = match kept {
-                            Ok(false) => vm.heap.set_remove(self.target, key).map(|_| ()),
-                            other => other.map(|_| ()),
-                        };
-                        vm.heap.release(key);
-                        done?;
-                    }
-                    None => self.rest(vm),
-                },
                 Work::Add(iteration, _)
                 | Work::Remove(iteration)
                 | Work::Toggle(iteration)
+                | Work::Meet(iteration, ..)
                 | Work::Check(iteration, ..) => match vm.next(iteration)? {
                     Some(item) => {
                         let done = self.put(vm, item);
@@ -213,7 +209,13 @@ impl SetTask {
                 Ok(true)
             }
             Work::Check(_, set, wanted) => Ok(vm.heap.set_contains(set, item)? == wanted),
-            Work::Next | Work::Keep(..) => Ok(true),
+            Work::Meet(_, asked, met) => {
+                if vm.heap.set_contains(asked, item)? {
+                    vm.heap.set_add(met, item)?;
+                }
+                Ok(true)
+            }
+            Work::Next => Ok(true),
         }
     }
 
@@ -248,9 +250,10 @@ impl Work {
                 visit(Value::Set(*set));
             }
             Work::Remove(iteration) | Work::Toggle(iteration) => visit(iteration.source),
-            Work::Keep(keys, other) => {
-                keys.iter().copied().for_each(&mut *visit);
-                visit(Value::Set(*other));
+            Work::Meet(iteration, asked, met) => {
+                visit(iteration.source);
+                visit(Value::Set(*asked));
+                visit(Value::Set(*met));
             }
         }
     }

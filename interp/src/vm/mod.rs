@@ -53,7 +53,7 @@ pub use iterate::Iteration;
 pub use thread::{Event, Thread, ThreadId, Uncaught, SLICE};
 
 use crate::check::Checked;
-use crate::compile::{Code, CompileError};
+use crate::compile::{Code, CompileError, World};
 use crate::heap::{Builtin, Class, Dict, FunctionData, Heap, NativeId, Outcome, Str, Table, Value};
 use crate::syntax::ast::Module;
 use native::{Getter, NativeDef, NativeFn, NativeReturn};
@@ -126,6 +126,8 @@ pub struct Vm {
     pub(crate) compared: Option<Result<bool, Value>>,
     /// Set with a raised token: what an instruction has begun and the machine is to go on with.
     pub(crate) postponed: Option<native::Flow>,
+    /// Names that the last `**` gave and nothing else may own: owned until the next one.
+    pub(crate) spread_names: Vec<Value>,
     natives: Vec<NativeDef>,
     native_owners: Vec<Option<Class>>,
     pub(crate) builtins: Table<Value>,
@@ -173,6 +175,7 @@ impl Vm {
             patience: i64::MAX,
             compared: None,
             postponed: None,
+            spread_names: Vec::new(),
             natives: Vec::new(),
             native_owners: Vec::new(),
             builtins: Table::new(),
@@ -288,7 +291,20 @@ impl Vm {
     /// # Errors
     /// See [`crate::compile::compile`].
     pub fn load(&mut self, module: &Checked<Module>, globals: Dict) -> Result<Value, CompileError> {
-        let code = crate::compile::compile(&mut self.heap, module)?;
+        self.load_in(module, globals, World::Closed)
+    }
+
+    /// [`Vm::load`] for a text that shares its namespace with others, or does not.
+    ///
+    /// # Errors
+    /// See [`crate::compile::compile`].
+    pub fn load_in(
+        &mut self,
+        module: &Checked<Module>,
+        globals: Dict,
+        world: World,
+    ) -> Result<Value, CompileError> {
+        let code = crate::compile::compile(&mut self.heap, module, world)?;
         self.modules.push(Rc::clone(&code));
         Ok(self.function_of(code, globals))
     }

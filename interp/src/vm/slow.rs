@@ -9,6 +9,7 @@ use crate::heap::{Builtin, Class, Dict, FunctionData, List, Outcome, Raised, Str
 use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
 use crate::types::comparing;
 use crate::types::long_text::{Assemble, Part};
+use crate::types::support::release_all;
 
 /// A window of registers.
 pub(crate) type Registers = [Value; super::WINDOW];
@@ -615,6 +616,17 @@ impl Vm {
         }
     }
 
+    /// A key of a `**` as a keyword: the interned name, which those of parameters are, or the key itself, kept for
+    /// the call since the dict may die before it begins. A name that a program makes up must not stay for ever.
+    fn outliving_name(&mut self, key: Str) -> Str {
+        let name = self.heap.known_name(key);
+        if name == key {
+            let kept = self.heap.share(Value::Str(key));
+            self.spread_names.push(kept);
+        }
+        name
+    }
+
     fn spread_stars(
         &mut self,
         stack: &mut Vec<Value>,
@@ -629,12 +641,13 @@ impl Vm {
                 let (callee, name) = (self.callee_name(stack[at]), self.type_name(double_star));
                 return self.type_error(&format!("{callee} argument after ** must be a mapping, not {name}"));
             };
+            let done = std::mem::take(&mut self.spread_names);
+            release_all(&mut self.heap, done);
             for index in 0..self.heap.dicts[dict].table.slots().len() {
                 let entry = self.heap.dicts[dict].table.slots()[index];
                 let key = match entry.key {
                     Value::Unset => continue,
-                    // Owned by the intern table, so that it outlives the dict.
-                    Value::Str(key) => self.heap.intern_str(key),
+                    Value::Str(key) => self.outliving_name(key),
                     _ => {
                         let callee = self.callee_name(stack[at]);
                         let text = match stack[at] {

@@ -345,6 +345,18 @@ fn keywords_of_a_spread_dict_outlive_it() {
 }
 
 #[test]
+fn keywords_that_a_program_makes_up_are_forgotten() {
+    let mut run = Run::new(
+        "def f(**k): return k\ndef go(n):\n  for i in xrange(n):\n    f(**{'a long keyword, to be seen ' + str(i): i})\ngo(10)\ngo(3000)",
+    );
+    let before = run.vm.heap.used();
+    assert_eq!(run.finish(1 << 20), None);
+    let kept = run.vm.heap.used().saturating_sub(before);
+    assert!(kept < 30_000, "{kept} bytes are kept");
+    run.check();
+}
+
+#[test]
 fn caches_follow_changes_of_classes() {
     let program = r#"class C:
   limit = 3

@@ -290,6 +290,7 @@ impl Vm {
             visit(entry.value);
         });
         self.modules.iter().for_each(|code| code.held(visit));
+        self.spread_names.iter().copied().for_each(&mut *visit);
     }
 }
 

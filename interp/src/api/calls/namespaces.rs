@@ -9,6 +9,7 @@ use crate::api::error::{ApiError, Class};
 use crate::api::safe_dict::{copy_entries, refused_key};
 use crate::api::state::{permit, raise, Api};
 use crate::check;
+use crate::compile::World;
 use crate::heap::{Builtin, Value};
 use crate::syntax::Limits;
 use crate::vm::native::{call, value, NativeReturn, Resume};
@@ -34,7 +35,7 @@ pub fn make(vm: &mut Vm, bound: &Bound) -> NativeReturn {
         }
     };
     let globals = vm.heap.new_dict();
-    let loaded = vm.load(&module, globals);
+    let loaded = vm.load_in(&module, globals, World::Open);
     vm.heap.release(Value::Dict(globals));
     let function = match loaded {
         Ok(function) => function,
