@@ -1,9 +1,10 @@
 //! The eight rates, counted by the program itself on its own monotonic clock: at no moment more
-//! than the limit for each second since the first use, one second's burst and one call; and in the
-//! long run not less than a part of the limit that any machine can keep up with.
+//! than the limit for each second since the first use, one second's burst and one call; and from
+//! the second after the burst within one percent of the limit over ten seconds.
 //!
-//! The upper bound is strict and depends on nothing but the clock. The lower one is generous, so
-//! that it says "it drains" and not "the machine was free".
+//! The upper bound is strict and depends on nothing but the clock, whatever else the machine does;
+//! a time in which a program stood still gives it no credit. What one percent says depends on
+//! where the program is when it looks at the clock: of several ends the best counts.
 #![allow(missing_docs)]
 
 use integration::network::{Network, OWN_ADDRESS};
@@ -13,14 +14,17 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 /// Units a second of the rate under test.
-const LIMIT: f64 = 1000.0;
+const LIMIT: f64 = 5000.0;
 /// Units of one call.
 const CALL: f64 = 50.0;
-/// Seconds that the program goes on.
-const SECONDS: f64 = 4.0;
+/// Seconds that the program goes on: the burst's, ten, and some in which to find a good end.
+const SECONDS: f64 = 13.0;
+/// How far from the limit it may be over ten seconds.
+const EXACT: f64 = 0.01;
 
 /// Counts units until the time is over, notes by how much the bound was missed at worst, and
-/// leaves that, the units and the time in a file. `count` is given the units of each call.
+/// leaves that, the units and the time in a file, with what it had counted at every tenth of a
+/// second. `count` is given the units of each call.
 const HEAD: &str = "
 LIMIT = @LIMIT@
 def count(units):
@@ -29,11 +33,16 @@ def count(units):
     mycontext['begun'] = now
     mycontext['units'] = 0
     mycontext['worst'] = -1e9
+    mycontext['seen'] = []
+    mycontext['next'] = 0.0
   passed = now - mycontext['begun']
   mycontext['units'] += units
   over = mycontext['units'] - (LIMIT * (passed + 1) + units)
   if over > mycontext['worst']:
     mycontext['worst'] = over
+  if passed >= mycontext['next']:
+    mycontext['next'] = passed + 0.1
+    mycontext['seen'].append('%r %r' % (passed, mycontext['units']))
   return passed < @SECONDS@
 def begin():
   mycontext['begun'] = None
@@ -41,6 +50,9 @@ def begin():
 def tell():
   f = open('told', 'w')
   f.write('%r %r %r' % (mycontext['worst'], mycontext['units'], getruntime() - mycontext['begun']))
+  f.close()
+  f = open('seen', 'w')
+  f.write('\\n'.join(mycontext['seen']))
   f.close()
   exitall()
 ";
@@ -53,18 +65,38 @@ fn program(use_it: &str, limit: f64) -> String {
         .replace("@SECONDS@", &format!("{SECONDS:?}"))
 }
 
+/// Runs a case and checks both bounds; the lower one, which a busy machine can miss, up to three times.
 #[track_caller]
-fn check(what: &str, setting: &Setting, run: &Finished, limit: f64) {
-    run.expect_code(0);
-    let told = std::fs::read_to_string(setting.vessel().join("told")).expect("the program told its figures");
-    let figures: Vec<f64> = told.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let [worst, units, passed] = figures[..] else { panic!("{told}") };
-    assert!(worst <= 1e-6 * limit, "{what}: {worst} units more than allowed; {units} in {passed} s");
-    assert!(units >= 0.4 * limit * passed.min(SECONDS), "{what}: only {units} units in {passed} s");
-    println!(
-        "{what}: {units} units in {passed:.2} s: {:.3} of the limit after the burst",
-        (units - limit) / passed / limit
-    );
+fn check(what: &str, limit: f64, run: impl Fn(&Setting) -> Finished) {
+    for tries in (0..3).rev() {
+        let setting = Setting::new("meters", User::Caller);
+        run(&setting).expect_code(0);
+        let read =
+            |name: &str| std::fs::read_to_string(setting.vessel().join(name)).expect("the program told");
+        let numbers =
+            |text: &str| text.split(' ').map(|word| word.parse().expect("a number")).collect::<Vec<f64>>();
+        let told = read("told");
+        let [worst, units, passed] = numbers(&told)[..] else { panic!("{told}") };
+        assert!(worst <= 1e-6 * limit, "{what}: {worst} units more than allowed; {units} in {passed} s");
+        let seen: Vec<Vec<f64>> = read("seen").lines().map(numbers).collect();
+        let ratio = ten_seconds(&seen, limit) / limit;
+        println!("{what}: {ratio:.4} of the limit over ten seconds after the burst");
+        if (ratio - 1.0).abs() <= EXACT {
+            return;
+        }
+        assert!(tries > 0, "{what}: {ratio} of the limit over ten seconds after the burst");
+    }
+}
+
+/// The rate over ten seconds from the second after the burst on: from where the program was the
+/// least behind to the best end. Where it has to wait for the processor before it looks at the clock,
+/// it has not yet used what it may.
+fn ten_seconds(seen: &[Vec<f64>], limit: f64) -> f64 {
+    let ahead = |row: &&Vec<f64>| row[1] - row[0] * limit;
+    let starts = seen.iter().filter(|row| (1.0..=2.5).contains(&row[0]));
+    let start = starts.max_by(|a, b| ahead(a).total_cmp(&ahead(b))).expect("it lasted");
+    let ends = seen.iter().filter(|row| row[0] >= start[0] + 10.0);
+    ends.map(|end| (end[1] - start[1]) / (end[0] - start[0])).fold(f64::MIN, f64::max)
 }
 
 fn run_in(
@@ -83,6 +115,65 @@ fn run_in(
     finish(command, Duration::from_secs(60))
 }
 
+/// Stopped for a while, a program has the burst and what it may do each second, and nothing for the
+/// time in which it stood still.
+#[test]
+fn a_stopped_program_gets_no_credit() {
+    use nix::sys::signal::{kill, Signal};
+    const TEXT: &str = "if callfunc == 'initialize':
+  f = open('data', 'w')
+  while True:
+    before = getruntime()
+    f.write('x' * 50)
+    print before, getruntime()
+";
+    const SLEEP: f64 = 4.0;
+    let setting = Setting::new("stopped", User::Caller);
+    let policy = wide_policy_with("filewrite", &LIMIT.to_string());
+    let mut child =
+        setting.launch(&policy, TEXT).option("--wall").option("60").command().spawn().expect("it starts");
+    let mut lines = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let mut calls: Vec<(f64, f64)> = Vec::new();
+    let mut read_until = |calls: &mut Vec<(f64, f64)>, seconds: f64| loop {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut lines, &mut line).expect("a line");
+        let (before, after) = line.trim_end().split_once(' ').expect("two times");
+        let call: (f64, f64) = (before.parse().expect("a time"), after.parse().expect("a time"));
+        calls.push(call);
+        if call.1 - calls[0].0 >= seconds {
+            return;
+        }
+    };
+    read_until(&mut calls, 2.0);
+    let inside = |wanted: &str| {
+        integration::processes::descendants(child.id())
+            .into_iter()
+            .find(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == wanted)
+            })
+            .and_then(|pid| i32::try_from(pid).ok())
+            .expect("it runs")
+    };
+    let interpreter = nix::unistd::Pid::from_raw(inside("repy-interp"));
+    kill(interpreter, Signal::SIGSTOP).expect("stopped");
+    std::thread::sleep(Duration::from_secs_f64(SLEEP));
+    kill(interpreter, Signal::SIGCONT).expect("continued");
+    read_until(&mut calls, 2.0 + SLEEP + 3.0);
+    let _ = child.kill();
+    let _ = child.wait();
+    let gap = calls.windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
+    assert!(gap >= SLEEP * 0.9, "it was not stopped: {gap} s");
+    // Between any call that was made and any later one: a burst, what the time between them is
+    // worth, and the call itself.
+    for (i, (start, _)) in calls.iter().enumerate() {
+        for (j, (_, end)) in calls.iter().enumerate().skip(i) {
+            let units = (j - i + 1) as f64 * CALL;
+            let most = LIMIT * (end - start + 1.0) + CALL;
+            assert!(units <= most, "{units} units in {} s", end - start);
+        }
+    }
+}
+
 #[test]
 fn what_a_program_writes_reads_prints_and_draws() {
     let bytes = CALL as usize;
@@ -90,14 +181,14 @@ fn what_a_program_writes_reads_prints_and_draws() {
         ("filewrite", LIMIT, format!("f = open('data', 'w')\nbegin()\nwhile count({bytes}):\n  f.write('x' * {bytes})\nf.close()\ntell()")),
         ("fileread", LIMIT, format!("f = open('data', 'w')\nf.write('x' * 100000)\nf.close()\nf = open('data')\nbegin()\nwhile count({bytes}):\n  f.read({bytes})\ntell()")),
         ("lograte", LIMIT, format!("begin()\nwhile count({bytes}):\n  print 'x' * {}\ntell()", bytes - 1)),
-        ("random", 100.0, "begin()\nwhile count(1):\n  randomfloat()\ntell()".to_owned()),
+        ("random", 1000.0, "begin()\nwhile count(1):\n  randomfloat()\ntell()".to_owned()),
     ];
     std::thread::scope(|scope| {
         for (resource, limit, use_it) in &cases {
             scope.spawn(move || {
-                let setting = Setting::new("meters", User::Caller);
-                let run = run_in(None, &setting, resource, *limit, &program(use_it, *limit), 12347);
-                check(resource, &setting, &run, *limit);
+                check(resource, *limit, |setting| {
+                    run_in(None, setting, resource, *limit, &program(use_it, *limit), 12347)
+                });
             });
         }
     });
@@ -120,7 +211,6 @@ fn what_a_program_sends_to_this_host_and_to_others() {
             for way in ["message", "connection"] {
                 let network = network.as_ref();
                 scope.spawn(move || {
-                    let setting = Setting::new("meters", User::Caller);
                     let port = free_port();
                     let use_it = if way == "message" {
                         format!("begin()\nwhile count({bytes}):\n  sendmess('{address}', {port}, 'x' * {bytes})\ntell()")
@@ -132,8 +222,9 @@ fn what_a_program_sends_to_this_host_and_to_others() {
                              begin()\nwhile count({bytes}):\n  s.send('x' * {bytes})\ntell()"
                         )
                     };
-                    let run = run_in(network, &setting, resource, LIMIT, &program(&use_it, LIMIT), port);
-                    check(&format!("{resource} by {way}"), &setting, &run, LIMIT);
+                    check(&format!("{resource} by {way}"), LIMIT, |setting| {
+                        run_in(network, setting, resource, LIMIT, &program(&use_it, LIMIT), port)
+                    });
                 });
             }
         }
@@ -153,7 +244,6 @@ fn what_a_program_receives_from_this_host_and_from_others() {
             for way in ["message", "connection"] {
                 let network = network.as_ref();
                 scope.spawn(move || {
-                    let setting = Setting::new("meters", User::Caller);
                     let port = free_port();
                     let use_it = if way == "message" {
                         format!(
@@ -168,8 +258,9 @@ fn what_a_program_receives_from_this_host_and_from_others() {
                              begin()\nwhile count(len(s.recv({bytes}))):\n  pass\ntell()"
                         )
                     };
-                    let run = run_in(network, &setting, resource, LIMIT, &program(&use_it, LIMIT), port);
-                    check(&format!("{resource} by {way}"), &setting, &run, LIMIT);
+                    check(&format!("{resource} by {way}"), LIMIT, |setting| {
+                        run_in(network, setting, resource, LIMIT, &program(&use_it, LIMIT), port)
+                    });
                 });
             }
         }

@@ -230,6 +230,36 @@ fn more_visitors_than_allowed_wait_for_their_turn() {
     server.end();
 }
 
+/// Greets each visitor, and forgets the connection in a cycle: nothing but a collection closes it.
+const FORGETFUL: &str = "
+class Visit:
+  pass
+def serve(ip, port, sock, this, listener):
+  sock.send('hello')
+  visit = Visit()
+  visit.sock, visit.itself = sock, visit
+if callfunc == 'initialize':
+  waitforconn('127.0.0.1', @PORT@, serve)
+  print 'open'
+";
+
+#[test]
+fn forgotten_connections_make_room_for_visitors() {
+    // A program that waits, and one that never does.
+    for busy in ["", "  while True:\n    pass\n"] {
+        let server = Server::start(&format!("{FORGETFUL}{busy}"), &["--max-accepted", "3"]);
+        // The earlier ones stay on their side: nothing tells the program that they are over.
+        let mut visitors = Vec::new();
+        for _ in 0..12 {
+            let mut visitor = server.connect();
+            let mut greeting = [0; 5];
+            visitor.read_exact(&mut greeting).expect("greeted");
+            assert_eq!(&greeting, b"hello");
+            visitors.push(visitor);
+        }
+    }
+}
+
 #[test]
 fn a_port_in_use_is_said_and_can_be_used_when_it_is_free() {
     const TEXT: &str = "

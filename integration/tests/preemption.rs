@@ -1,7 +1,9 @@
 //! One event that never waits keeps no timer waiting: its slice is bounded by time, however slow its steps are.
 #![allow(missing_docs)]
 
+use integration::run::User;
 use integration::scratch::Scratch;
+use integration::setting::{wide_policy_with, Setting};
 use integration::{bin, timed};
 use std::process::Command;
 use std::time::Duration;
@@ -50,5 +52,33 @@ fn a_spinning_event_makes_no_timer_late() {
         }
         println!("{:6.2} ms later beside `{spinning}`", best * 1000.0);
         assert!(best <= BOUND, "timers are {best:.4} s later beside `{spinning}`");
+    }
+}
+
+/// The whole of it, under a policy: at a whole processor no later than by hand, and under half of
+/// one at most a period of the kernel's quota more.
+#[test]
+fn a_spinning_event_makes_no_timer_late_under_a_share_either() {
+    /// The period of the quota for shares of a tenth and more.
+    const PERIOD: f64 = 0.010;
+    if !integration::is_root() {
+        return integration::skipped("a quota of the kernel's needs a control group of one's own");
+    }
+    for (share, bound) in [("1", BOUND), ("0.5", BOUND + PERIOD)] {
+        let mut best = f64::INFINITY;
+        for _ in 0..RUNS {
+            let late = |spinning: &str| -> f64 {
+                let setting = Setting::new("share", User::Caller);
+                let run = setting.launch(&wide_policy_with("cpu", share), &program(spinning)).run(60);
+                run.expect_code(0).stdout.trim().parse().expect("a number")
+            };
+            let idle = late("sleep(1000)");
+            best = best.min(late("pass") - idle);
+            if best <= bound / 2.0 {
+                break;
+            }
+        }
+        println!("{:6.2} ms later at a share of {share}", best * 1000.0);
+        assert!(best <= bound, "timers are {best:.4} s later at a share of {share}");
     }
 }

@@ -46,6 +46,8 @@ fn main() {
         Some("hoard") => hoard(target, false),
         Some("hoard-not") => hoard(target, true),
         Some("questions") => questions(),
+        Some("flood") => flood(words.get(3).map_or("", String::as_str), own, target),
+        Some("hurry") => hurry(),
         Some("garbage") => {
             println!("facts: {}", word(&ask(Request::Facts).0));
             send(b"this is no frame");
@@ -94,6 +96,63 @@ fn questions() -> ! {
         unsafe { libc::send(CONTROL, frame.as_ptr().cast(), frame.len(), libc::MSG_NOSIGNAL) };
     }
     wait()
+}
+
+/// Asks on and on for the same, takes no answer, and says after each thousand how many it asked.
+fn flood(what: &str, own: u16, target: u16) -> ! {
+    let host = || Host::Written(ALLOWED.to_string().into_bytes());
+    let request = match what {
+        "facts" => Request::Facts,
+        "names" => Request::Lookup { name: b"no.such.name.example".to_vec() },
+        "listeners" => Request::Listen { local: local(own), written: vec![Written::Field; 2] },
+        "receivers" => Request::Receive { local: local(own), written: vec![Written::Field; 2] },
+        "senders" => Request::Sender { host: None, local: None, written: vec![] },
+        "connections" => Request::Connect {
+            host: host(),
+            port: target,
+            local: None,
+            timeout_ns: u64::MAX,
+            written: vec![Written::Field; 2],
+        },
+        "messages" => Request::Send {
+            host: host(),
+            port: target,
+            local: None,
+            payload: vec![b'x'; 60_000],
+            written: vec![Written::Field; 3],
+        },
+        "places" => Request::Locate { host: b"no.such.name.example".to_vec() },
+        "closes" => Request::Close { socket: 1 },
+        "cancels" => Request::Cancel { request: 1 },
+        other => {
+            println!("UNKNOWN {other:?}");
+            std::process::exit(9)
+        }
+    };
+    for id in 1.. {
+        let frame = RequestFrame { id, request: request.clone() };
+        send(&frame.encode().unwrap_or_default());
+        if id.is_power_of_two() {
+            println!("asked {id}");
+        }
+    }
+    wait()
+}
+
+/// Asks as fast as it gets answers, a few questions ahead; says how many answers it got in
+/// how many seconds.
+fn hurry() {
+    const AHEAD: u32 = 64;
+    let frame = |id| RequestFrame { id, request: Request::Facts }.encode().unwrap_or_default();
+    let start = std::time::Instant::now();
+    (0..AHEAD).for_each(|id| send(&frame(id)));
+    let mut answers = 0u64;
+    while start.elapsed().as_secs_f64() < 3.0 {
+        receive();
+        answers += 1;
+        send(&frame(AHEAD));
+    }
+    println!("{answers} {}", start.elapsed().as_secs_f64());
 }
 
 /// A message to an address, which claims in its arguments to go to `claim`.

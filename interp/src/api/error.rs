@@ -101,6 +101,12 @@ impl ApiError {
         ApiError { class, arguments: Arguments::System { number, text, name: None } }
     }
 
+    /// Whether it says that this process, or the whole host, has no descriptor
+    /// left.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self.arguments, Arguments::System { number: libc::EMFILE | libc::ENFILE, .. })
+    }
+
     /// `StopIteration` as `next()` raises it.
     pub fn stop_iteration() -> ApiError {
         ApiError { class: Class::StopIteration, arguments: Arguments::None }

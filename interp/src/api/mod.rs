@@ -10,6 +10,7 @@ pub mod ask;
 pub mod bind;
 pub mod calls;
 pub mod copy;
+pub mod deliver;
 pub mod error;
 pub mod file;
 pub mod files;

@@ -2,27 +2,22 @@
 //! to the broker, which makes every socket and decides on every address.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
 use policies::channel::network::{Failure as Refused, Reply, ReplyFrame, Request, RequestFrame, Written};
 use policies::PortKind;
 
 use super::calls::misc::new_object;
+use super::deliver::Reclaim;
 use super::error::{ApiError, Class, Failure, Kill};
 use super::senders::{Sender, Senders};
-use super::state::{end_run, fail, Api, Due, Role};
-use crate::events::{spawn, wake};
+use super::state::{end_run, fail, Api, Role};
+use crate::events::wake;
 use crate::heap::{Builtin, Heap, Value};
-use crate::host::{Channel, SocketId};
-use crate::meter::{Count, Rate};
+use crate::host::{Channel, SocketId, SystemError};
+use crate::meter::Count;
 use crate::vm::native::{block, NativeReturn, Resume};
 use crate::vm::{ThreadId, Vm};
-
-/// Connections and datagrams handed to callbacks in one turn of a listener,
-/// so that a flood on one leaves the others their turn.
-const TURN: usize = 16;
-/// The longest datagram, in bytes.
-const DATAGRAM: usize = 65_536;
 
 /// A live handle of `waitforconn` or `recvmess`.
 #[derive(Debug)]
@@ -44,7 +39,7 @@ pub struct Listener {
     /// Whether what it receives is loopback traffic whatever the source.
     pub loopback: bool,
     /// Whether something may be waiting in the kernel.
-    ready: bool,
+    pub(super) ready: bool,
 }
 
 /// A TCP connection the program has a socket of.
@@ -90,8 +85,8 @@ pub struct Network {
     pub opening: usize,
     /// Connections accepted so far.
     pub accepted: u64,
-    accepted_alive: u32,
-    max_accepted: u32,
+    pub(super) accepted_alive: u32,
+    pub(super) max_accepted: u32,
     by_socket: HashMap<SocketId, Comm>,
     asked: HashMap<u32, Asked>,
     last_request: u32,
@@ -103,8 +98,10 @@ pub struct Network {
     pub free_datagrams: bool,
     /// Sockets that only send.
     pub senders: Senders,
-    buffer: Vec<u8>,
-    look_again: bool,
+    pub(super) buffer: Vec<u8>,
+    pub(super) look_again: bool,
+    /// Where visitors wait for a connection to be closed.
+    pub(super) reclaim: Reclaim,
 }
 
 /// A request under way.
@@ -142,6 +139,7 @@ impl Network {
             senders: Senders::default(),
             buffer: Vec::new(),
             look_again: false,
+            reclaim: Reclaim::default(),
         }
     }
 
@@ -373,6 +371,7 @@ pub fn take_answers(vm: &mut Vm) {
             api.end.get_or_insert(Kill::BrokerLost);
             return;
         };
+        let result = arrived(api, result, frame.socket.is_some());
         if let Ok(Reply::Facts { loopback, free_datagrams }) = &result {
             api.network.loopback.extend(loopback.iter().copied());
             api.network.free_datagrams = *free_datagrams;
@@ -393,6 +392,19 @@ pub fn take_answers(vm: &mut Vm) {
                 }
             }
         }
+    }
+}
+
+/// An answer as it came: where this process has no descriptor left, the kernel
+/// drops the socket on the way.
+fn arrived(api: &mut Api, result: Result<Reply, Refused>, with_socket: bool) -> Result<Reply, Refused> {
+    match result {
+        Ok(Reply::Socket { socket, .. }) if !with_socket => {
+            tell(api, Request::Close { socket });
+            let error = SystemError(libc::EMFILE);
+            Err(Refused::System { errno: error.0, text: error.text().to_owned() })
+        }
+        other => other,
     }
 }
 
@@ -435,130 +447,6 @@ pub fn socket_ready(vm: &mut Vm, socket: SocketId, readable: bool, writable: boo
         }
         None => {}
     }
-}
-
-/// What stands in a listener's way.
-enum Hindrance {
-    /// Nothing is waiting in the kernel.
-    Nothing,
-    /// Until this moment the rate is not paid for.
-    Rate(u64),
-    /// No event is free, or too many accepted connections are alive.
-    Full,
-}
-
-/// Gives every ready listener its turn: connections and datagrams become
-/// callbacks, as long as events are free and the rate is paid for.
-pub fn deliver(vm: &mut Vm) {
-    let (api, _) = Api::of(vm);
-    if !std::mem::take(&mut api.network.look_again) {
-        return;
-    }
-    let mut next_moment = None;
-    for index in 0..api.network.listeners.len() {
-        for turn in 0..=TURN {
-            let (api, _) = Api::of(vm);
-            if turn == TURN {
-                api.network.look_again = true;
-                break;
-            }
-            match deliver_one(vm, index) {
-                Ok(()) => {}
-                Err(Hindrance::Rate(moment)) => {
-                    next_moment = Some(next_moment.unwrap_or(u64::MAX).min(moment));
-                    break;
-                }
-                Err(Hindrance::Nothing | Hindrance::Full) => break,
-            }
-        }
-    }
-    if let Some(moment) = next_moment.filter(|moment| *moment < u64::MAX) {
-        Api::of(vm).0.deadlines.add(moment, Due::Listeners);
-    }
-}
-
-fn deliver_one(vm: &mut Vm, index: usize) -> Result<(), Hindrance> {
-    let (api, heap) = Api::of(vm);
-    let now = api.host.now();
-    let Api { network, host, meters, counts_events, .. } = api;
-    let Some(Some(listener)) = network.listeners.get_mut(index) else { return Err(Hindrance::Nothing) };
-    if !listener.ready {
-        return Err(Hindrance::Nothing);
-    }
-    let full = *counts_events && meters.is_full(Count::Events);
-    if full || (listener.kind == PortKind::Connection && network.accepted_alive >= network.max_accepted) {
-        return Err(Hindrance::Full);
-    }
-    let rate = if listener.loopback { Rate::LoopRecv } else { Rate::NetRecv };
-    let free = meters.free_at(rate, now);
-    if free > now {
-        return Err(Hindrance::Rate(free));
-    }
-    let arguments = match listener.kind {
-        PortKind::Message => {
-            if network.buffer.len() < DATAGRAM {
-                network.buffer.resize(DATAGRAM, 0);
-            }
-            let buffer = network.buffer.get_mut(..DATAGRAM).unwrap_or_default();
-            let (count, from) = match host.receive_from(listener.socket, buffer) {
-                Ok(received) => received,
-                Err(error) => {
-                    // An error of an earlier send may be reported here; the
-                    // next look takes what lies behind it.
-                    listener.ready = !error.would_block();
-                    return Err(Hindrance::Nothing);
-                }
-            };
-            let message = network.buffer.get(..count).unwrap_or_default();
-            let message = heap.new_str(message);
-            let handle = heap.share(listener.handle);
-            let loopback = listener.loopback || network.is_loopback(*from.ip());
-            let rate = if loopback { Rate::LoopRecv } else { Rate::NetRecv };
-            let _paid_at = meters.after(rate, count as u64, now);
-            if count == 0 {
-                // Empty datagrams are dropped.
-                heap.release(message);
-                heap.release(handle);
-                return Ok(());
-            }
-            [end_of(heap, from), [message, handle]].concat()
-        }
-        PortKind::Connection => {
-            let (socket, from) = match host.accept(listener.socket) {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Without a free descriptor the next close looks again.
-                    listener.ready = !error.would_block();
-                    return Err(Hindrance::Nothing);
-                }
-            };
-            let listen_handle = heap.share(listener.handle);
-            let loopback = network.is_loopback(*from.ip());
-            network.accepted += 1;
-            network.accepted_alive += 1;
-            let mut arguments = end_of(heap, from).to_vec();
-            // No program thread makes it: named after the main one, as the
-            // original's selector names its handles.
-            let (object, handle) = adopt(api, heap, Role::Main, socket, None, loopback);
-            arguments.extend([object, handle, listen_handle]);
-            arguments
-        }
-    };
-    let (api, heap) = Api::of(vm);
-    let Some(Some(listener)) = api.network.listeners.get(index) else { return Err(Hindrance::Nothing) };
-    let function = heap.share(listener.function);
-    if api.counts_events {
-        // It was seen to be free above.
-        let _taken = api.meters.take(Count::Events);
-    }
-    let number = api.next_thread_number();
-    spawn(vm, function, arguments, Role::Callback(number));
-    Ok(())
-}
-
-/// Address and port as values: owned.
-fn end_of(heap: &mut Heap, end: SocketAddrV4) -> [Value; 2] {
-    [heap.new_str(end.ip().to_string().as_bytes()), Value::Int(i64::from(end.port()))]
 }
 
 /// Makes the socket object and its comm handle for a connected socket: both

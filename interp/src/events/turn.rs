@@ -8,8 +8,8 @@ use policies::Resource;
 
 use super::profile::Profile;
 use crate::api::error::Kill;
-use crate::api::network;
 use crate::api::state::{drain_dropped, Api, Due, Role};
+use crate::api::{deliver, network};
 use crate::heap::Value;
 use crate::host::{Channel, Ready};
 use crate::vm::{Event, ThreadId, Uncaught, Vm};
@@ -126,12 +126,16 @@ impl Loop {
         if now.saturating_sub(self.polled) >= POLL {
             self.look(vm, Some(0), now);
         }
-        network::deliver(vm);
+        deliver::reclaim(vm, now);
+        deliver::deliver(vm);
         if let Some(kill) = Api::of(vm).0.end {
             return Turn::Kill(kill);
         }
         let began = Api::of(vm).0.host.now();
         let fuel = self.profile.as_ref().map_or(self.fuel, |profile| profile.fuel(self.fuel));
+        if vm.ready_count() > 0 {
+            deliver::program_ran(&mut Api::of(vm).0.network);
+        }
         let event = vm.run(fuel);
         if let Some(profile) = &mut self.profile {
             let elapsed = Api::of(vm).0.host.now().saturating_sub(began);
@@ -176,7 +180,8 @@ impl Loop {
         if api.network.wants_turn() {
             return Turn::Again;
         }
-        let mut until = api.deadlines.next();
+        let reclaims = deliver::reclaims_at(&api.network);
+        let mut until = api.deadlines.next().into_iter().chain(reclaims).min();
         if self.unreported {
             // One last report, and then no more wakeups.
             let moment = self.reported.saturating_add(pause);

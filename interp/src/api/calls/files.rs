@@ -51,22 +51,36 @@ pub fn open(vm: &mut Vm, bound: &Bound) -> NativeReturn {
         return Err(raise(vm, &error));
     }
     if api.meters.is_full(Count::FilesOpened) {
-        // Files that are forgotten in cycles are closed by this.
-        vm.heap.collect();
-        drain_dropped(vm);
+        collect_forgotten(vm);
     }
     let thread = vm.current;
-    let (api, heap) = Api::of(vm);
+    let (api, _) = Api::of(vm);
     let role = api.role(thread);
     let label = api.next_handle("", role);
-    let name = bound.text(heap, 0);
-    match api.files.open(name, mode, &label, &mut *api.host, &mut api.meters) {
+    let mut opened = open_now(vm, bound, mode, &label);
+    if matches!(&opened, Err(Failure::Raise(error)) if error.lacks_descriptors()) {
+        collect_forgotten(vm);
+        opened = open_now(vm, bound, mode, &label);
+    }
+    match opened {
         Ok(file) => {
+            let heap = &mut vm.heap;
             let mark = if mode == Mode::Read { 0 } else { WRITABLE };
             value(new_object(heap, Builtin::ApiFile, file.bits() | mark, &label))
         }
         Err(failure) => fail(vm, failure),
     }
+}
+
+/// Closes the files and sockets that are forgotten in cycles.
+fn collect_forgotten(vm: &mut Vm) {
+    vm.heap.collect();
+    drain_dropped(vm);
+}
+
+fn open_now(vm: &mut Vm, bound: &Bound, mode: Mode, label: &str) -> Result<FileHandle, Failure> {
+    let (api, heap) = Api::of(vm);
+    api.files.open(bound.text(heap, 0), mode, label, &mut *api.host, &mut api.meters)
 }
 
 /// `listdir()`

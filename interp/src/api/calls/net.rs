@@ -12,7 +12,7 @@ use super::{integer, number};
 use crate::api::bind::Bound;
 use crate::api::error::{ApiError, Class};
 use crate::api::network::{
-    adopt, ask, close_connection, close_sender, refused, stop_listener, written, Answer, Comm, Listener,
+    adopt, ask, close_connection, close_sender, refused, stop_listener, tell, written, Answer, Comm, Listener,
 };
 use crate::api::senders::Sender;
 use crate::api::state::{drain_dropped, fail, gate, pay, permit, raise, Api, Due};
@@ -541,6 +541,7 @@ fn listening(vm: &mut Vm, all: &[Value], answer: Answer, call: Call, kind: PortK
             let (api, heap) = Api::of(vm);
             if let Err(error) = api.host.watch(socket) {
                 api.host.close_socket(socket);
+                tell(api, Request::Close { socket: number });
                 not_listening(vm);
                 return Err(raise(vm, &ApiError::system(Class::SocketError, error, None)));
             }
