@@ -9,9 +9,12 @@
 #[allow(unsafe_code)]
 mod descriptors;
 pub mod fake;
+#[allow(unsafe_code)]
+mod memory;
 mod real;
 
 pub use descriptors::{end_panics_orderly, Inherited};
+pub use memory::LargePages;
 pub use real::RealHost;
 
 use std::net::SocketAddrV4;
