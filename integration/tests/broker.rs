@@ -343,6 +343,13 @@ fn an_ordinary_user_is_told_of_low_ports() {
         let run = setting.launch(&policy, program).run(30);
         run.expect_code(0).expect_stdout("[Errno 13] Permission denied\n");
         run.expect_stderr("cannot bind ports below");
+        // `check` says it with the line, before any run.
+        let lines = policy.lines().count();
+        let checked =
+            integration::live::tool(user, &["check", &setting.beside("policy.test").to_string_lossy()]);
+        checked.expect_code(0);
+        let said = checked.stdout + &checked.stderr;
+        assert!(said.contains(&format!("connport 901 (line {lines})")), "{said}");
     }
 }
 

@@ -2,11 +2,14 @@
 //! answered by a value or by one of the documented exceptions, and a call that raised has
 //! changed nothing: no file, no handle, no item taken, nothing sent.
 
+mod odd_values;
+
 use interp::api::state::Api;
-use interp::api::table::{ApiCall, Kind, TABLE};
+use interp::api::table::{ApiCall, Kind, Parameter, TABLE};
 use interp::heap::Builtin;
 use interp::host::fake::FakeHost;
 use interp::run::{run, Order};
+use odd_values::{asking, fits, incorrect, misuses, VALUES};
 use policies::channel::control::{FromInterpreter, Outcome};
 use std::collections::BTreeMap;
 
@@ -32,95 +35,6 @@ timer = settimer(1000, noop, ())
 space = VirtualNamespace('a = 1')
 ";
 
-/// The odd values, as expressions, with what they are.
-const VALUES: &[(&str, Of)] = &[
-    ("True", Of::Bool),
-    ("False", Of::Bool),
-    ("None", Of::None),
-    ("-1", Of::Integer),
-    ("-2 ** 31", Of::Integer),
-    ("2 ** 31", Of::Integer),
-    ("65536", Of::Integer),
-    ("2 ** 63", Of::Integer),
-    ("-2 ** 63 - 1", Of::Integer),
-    ("2 ** 64 + 80", Of::Integer),
-    ("2 ** 4000", Of::Integer),
-    ("-2 ** 4000", Of::Integer),
-    ("nan", Of::Float),
-    ("infinite", Of::Float),
-    ("-infinite", Of::Float),
-    ("-0.0", Of::Float),
-    ("1e308", Of::Float),
-    ("80.0", Of::Float),
-    ("1j", Of::Other),
-    ("''", Of::Text),
-    ("'\\0'", Of::Text),
-    ("'a\\0b'", Of::Text),
-    ("'..'", Of::Text),
-    ("'a/b'", Of::Text),
-    ("'\\xff\\xfe'", Of::Text),
-    ("'x' * 300", Of::Text),
-    ("'x' * 100000", Of::Text),
-    ("Text('w')", Of::Other),
-    ("Number(5)", Of::Other),
-    ("Old", Of::Other),
-    ("Old()", Of::Other),
-    ("Old.method", Of::Other),
-    ("len", Of::Other),
-    ("str", Of::Other),
-    ("[]", Of::List),
-    ("['a', 5]", Of::List),
-    ("[[]]", Of::List),
-    ("()", Of::Tuple),
-    ("(nan,)", Of::Tuple),
-    ("{}", Of::Dict),
-    ("{'a': 1}", Of::Dict),
-    ("set([1])", Of::Other),
-    ("xrange(3)", Of::Other),
-    ("lock", Of::Other),
-    ("timer", Of::Timer),
-    ("f", Of::Other),
-    ("space", Of::Other),
-    ("f.read", Of::Function),
-    ("noop", Of::Function),
-    ("exitall", Of::Function),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    Bool,
-    None,
-    Integer,
-    Float,
-    Text,
-    List,
-    Tuple,
-    Dict,
-    Timer,
-    Function,
-    Other,
-}
-
-/// Whether a value is of the kind a parameter wants; None where that depends on what is in it.
-fn fits(kind: Kind, of: Of) -> Option<bool> {
-    Some(match kind {
-        Kind::Integer => of == Of::Integer,
-        Kind::IntegerOrNone => matches!(of, Of::Integer | Of::None),
-        Kind::Number => matches!(of, Of::Integer | Of::Float),
-        Kind::NumberOrNone => matches!(of, Of::Integer | Of::Float | Of::None),
-        Kind::Flag => matches!(of, Of::Bool | Of::Integer),
-        Kind::Text => of == Of::Text,
-        Kind::TextOrNone => matches!(of, Of::Text | Of::None),
-        Kind::Function => of == Of::Function,
-        Kind::Sequence => matches!(of, Of::List | Of::Tuple),
-        Kind::TextList => return if of == Of::List { None } else { Some(false) },
-        Kind::Timer => of == Of::Timer,
-        Kind::Comm => false,
-        Kind::Context => of == Of::Dict,
-        Kind::Any => return None,
-    })
-}
-
 /// A fitting argument.
 fn good(kind: Kind) -> &'static str {
     match kind {
@@ -144,7 +58,7 @@ fn object(class: Option<Builtin>) -> Option<&'static str> {
         Some(Builtin::ApiFile) => Some("f."),
         Some(Builtin::ApiLock) => Some("lock."),
         Some(Builtin::ApiVirtualNamespace) => Some("space."),
-        // Sockets: tried on real ones, by the tests that run both binaries.
+        // Sockets: tried on real ones, by the tests of the network calls.
         Some(_) => None,
     }
 }
@@ -197,25 +111,6 @@ fn attempt(statement: &str) -> (String, State) {
         used: used.map(|counter| (counter.resource as u8, counter.total, counter.peak)).collect(),
     };
     (String::from_utf8_lossy(&host.output).into_owned(), state)
-}
-
-/// A statement that says how a call was answered.
-fn asking(call: &str) -> String {
-    format!(
-        "try:\n  r = {call}\n  print 'value'\n\
-         except TypeError, e:\n  print 'TypeError', e\n\
-         except ValueError, e:\n  print 'ValueError', e\n\
-         except KeyError, e:\n  print 'KeyError', e\n\
-         except (IOError, OSError), e:\n  print 'IOError', e\n\
-         except StopIteration, e:\n  print 'StopIteration', e\n\
-         except MemoryError, e:\n  print 'MemoryError', e\n\
-         except Exception, e:\n  print 'Exception', e"
-    )
-}
-
-/// The beginning of the TypeError of a row.
-fn incorrect(row: &ApiCall) -> String {
-    format!("TypeError Function '{}' called with incorrect arguments.", row.target)
 }
 
 /// What a fitting value may be answered with, for each row: beginnings.
@@ -296,29 +191,8 @@ fn a_wrong_count_and_every_misuse_of_keywords_is_the_same_type_error() {
     let (_, untouched) = attempt("pass");
     for row in TABLE {
         let Some(object) = object(row.class) else { continue };
-        let all: Vec<String> = row.parameters.iter().map(|p| good(p.kind).to_owned()).collect();
-        let named: Vec<String> =
-            row.parameters.iter().map(|p| format!("{}={}", p.name, good(p.kind))).collect();
-        let required = row.parameters.iter().filter(|p| p.required).count();
-        let mut misuses = vec![
-            [&all[..], &["1".to_owned()]].concat(),
-            [&all[..], &["*[1] * 100".to_owned()]].concat(),
-            [&all[..], &["nonsense=1".to_owned()]].concat(),
-            [&all[..], &["**{'': 1}".to_owned()]].concat(),
-            [&all[..], &["**{'self': 1}".to_owned()]].concat(),
-        ];
-        if required > 0 {
-            misuses.push(all[..required - 1].to_vec());
-            misuses.push(Vec::new());
-        }
-        if let Some(first) = named.first() {
-            misuses.push([&all[..], std::slice::from_ref(first)].concat());
-            if !row.keywords {
-                misuses.push(named.clone());
-            }
-        }
-        for arguments in misuses {
-            let call = format!("{object}{}({})", row.name, arguments.join(", "));
+        for arguments in misuses(row, |parameter| good(parameter.kind).to_owned()) {
+            let call = format!("{object}{}({arguments})", row.name);
             let (said, state) = attempt(&asking(&call));
             assert!(said.starts_with(&incorrect(row)), "{call}: {said}");
             assert_eq!(state, untouched, "{call} left something behind");

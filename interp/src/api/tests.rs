@@ -5,11 +5,15 @@ mod files;
 mod life;
 mod meters;
 mod network;
+mod odd_network;
+#[path = "../../tests/odd_values/mod.rs"]
+mod odd_values;
 
 use policies::channel::control::Outcome;
 use policies::{Call, Policy, PolicyBuilder, Resource};
 
 use super::state::Api;
+use super::table::{ApiCall, Kind, Parameter};
 use crate::host::fake::FakeHost;
 use crate::run::{run, Finished, Order};
 use crate::vm::Vm;

@@ -162,14 +162,14 @@ impl Broker {
 }
 
 /// A host with a broker, in a directory of its own.
-struct Net {
+pub(super) struct Net {
     directory: PathBuf,
     host: RealHost,
     broker: JoinHandle<()>,
 }
 
 impl Net {
-    fn new(name: &str, free_datagrams: bool) -> Net {
+    pub(super) fn new(name: &str, free_datagrams: bool) -> Net {
         let directory = std::env::temp_dir().join(format!("interp-net-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
         let (ours, theirs) =
@@ -183,7 +183,7 @@ impl Net {
     }
 
     /// Runs a program that writes what it has to say to the file `said`.
-    fn run(self, text: &str, policy: Option<Policy>) -> (String, Outcome) {
+    pub(super) fn run(self, text: &str, policy: Option<Policy>) -> (String, Outcome) {
         let Net { directory, host, broker } = self;
         // Nothing of the test's own output streams is used: what the program
         // says goes to a file of its vessel.
@@ -205,7 +205,7 @@ impl Net {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
