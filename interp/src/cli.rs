@@ -166,7 +166,8 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 /// `--check` and `--dis`.
 fn inspect(name: &str, text: &[u8], disassemble: bool) -> u8 {
-    let module = match check::read(text, name, &Limits::default()) {
+    let tree = crate::syntax::Tree::new();
+    let module = match check::read(&tree, text, name, &Limits::default()) {
         Ok(module) => module,
         Err(refusal) => {
             eprint!("{refusal}");

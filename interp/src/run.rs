@@ -197,7 +197,8 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
     api.recorder = (order.mode == Mode::Record).then(Recorder::default);
     let name = String::from_utf8_lossy(&order.name).into_owned();
     let limits = Limits { hash_seed: order.seed, ..Limits::default() };
-    let module = match check::read(&order.program, &name, &limits) {
+    let tree = crate::syntax::Tree::new();
+    let module = match check::read(&tree, &order.program, &name, &limits) {
         Ok(module) => module,
         Err(refusal) if order.mode == Mode::Inspect => {
             inspect::tell(&mut *Api::of(&mut vm).0.host, &inspect::findings(&refusal), &[]);
@@ -247,7 +248,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
 }
 
 /// Looks at a program that could be run, and compiles it, which has limits too.
-fn look(mut vm: Vm, module: &check::Checked<Module>) -> Finished {
+fn look(mut vm: Vm, module: &check::Checked<Module<'_>>) -> Finished {
     let found = inspect::inspect(module, &|name| vm.builtin(name).is_some());
     let globals = vm.heap.new_dict();
     let (outcome, findings, kept) = match vm.load(module, globals) {

@@ -1,7 +1,7 @@
 //! The front end against CPython 2.7: recorded verdicts on many small sources.
 
 use interp::check::read;
-use interp::syntax::Limits;
+use interp::syntax::{Limits, Tree};
 
 /// Undoes the escapes of the case files.
 fn unescape(text: &str) -> Vec<u8> {
@@ -31,7 +31,7 @@ fn unescape(text: &str) -> Vec<u8> {
 /// Our verdict in the form of the case file; none if the source is refused for
 /// what it means, not for its syntax.
 fn verdict(source: &[u8]) -> Option<String> {
-    let refusal = match read(source, "x", &Limits::default()) {
+    let refusal = match read(&Tree::new(), source, "x", &Limits::default()) {
         Ok(_) => return Some("ok".to_owned()),
         Err(refusal) => refusal,
     };

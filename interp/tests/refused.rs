@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use interp::check::read;
-use interp::syntax::Limits;
+use interp::syntax::{Limits, Tree};
 
 fn programs(directory: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(directory);
@@ -32,7 +32,8 @@ fn each_is_refused_with_the_right_words_at_the_right_place() {
     for file in files {
         let name = file.display().to_string();
         let text = fs::read_to_string(&file).expect(&name);
-        let refusal = read(text.as_bytes(), "prog.repy", &Limits::default()).expect_err(&name);
+        let tree = Tree::new();
+        let refusal = read(&tree, text.as_bytes(), "prog.repy", &Limits::default()).expect_err(&name);
         let summary = refusal.summary().replace("\\'", "'");
         let expected = header(&text, "summary");
         assert!(summary.contains(expected), "{name}: {summary}");
@@ -56,7 +57,7 @@ fn each_has_a_twin_that_is_accepted() {
     assert_eq!(names(programs("allowed")), names(programs("refused")));
     for file in programs("allowed") {
         let text = fs::read(&file).expect("readable");
-        if let Err(refusal) = read(&text, "prog.repy", &Limits::default()) {
+        if let Err(refusal) = read(&Tree::new(), &text, "prog.repy", &Limits::default()) {
             panic!("{}: {refusal}", file.display());
         }
     }

@@ -1,13 +1,13 @@
 //! Whatever the bytes, the front end answers: a tree or a refusal that can be
 //! shown, soon and without deep native recursion.
 
-use interp::check::{read, Checked, Refusal};
-use interp::syntax::ast::Module;
-use interp::syntax::Limits;
+use interp::check::{read, Refusal};
+use interp::syntax::{Limits, Tree};
 use proptest::prelude::*;
 
-fn answer(text: &[u8]) -> Result<Checked<Module>, Refusal> {
-    let answer = read(text, "prog.repy", &Limits::default());
+fn answer(text: &[u8]) -> Result<(), Refusal> {
+    let tree = Tree::new();
+    let answer = read(&tree, text, "prog.repy", &Limits::default()).map(drop);
     if let Err(refusal) = &answer {
         assert!(!refusal.diagnostics().is_empty());
         assert!(refusal.summary().starts_with("Code failed safety check! Error: ("));
@@ -128,8 +128,8 @@ fn many_errors_are_cut_short() {
 #[test]
 fn limits_hold() {
     let limits = Limits { source_bytes: 100, tokens: 20, ..Limits::default() };
-    assert!(read(b"x = 1\n", "f", &limits).is_ok());
-    let refused = |text: &str| read(text.as_bytes(), "f", &limits).expect_err(text).to_string();
+    assert!(read(&Tree::new(), b"x = 1\n", "f", &limits).is_ok());
+    let refused = |text: &str| read(&Tree::new(), text.as_bytes(), "f", &limits).expect_err(text).to_string();
     assert!(refused(&"#".repeat(101)).contains("more than 100 bytes"));
     assert!(refused(&"x=1\n".repeat(20)).contains("too many tokens"));
     assert!(refused(&"(".repeat(90)).contains("too many tokens"));

@@ -6,7 +6,7 @@ use interp::api::{self, state::Setup};
 use interp::host::fake::FakeHost;
 use interp::meter::{Limits as Amounts, Meters};
 use interp::run::Nowhere;
-use interp::syntax::Limits;
+use interp::syntax::{Limits, Tree};
 use interp::vm::{Event, Vm};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,8 @@ use libfuzzer_sys::fuzz_target;
 const SLICES: usize = 10;
 
 fuzz_target!(|text: &[u8]| {
-    let Ok(module) = interp::check::read(text, "fuzz.repy", &Limits::default()) else { return };
+    let tree = Tree::new();
+    let Ok(module) = interp::check::read(&tree, text, "fuzz.repy", &Limits::default()) else { return };
     let mut vm = Vm::new(1, 20_000_000, Box::new(Nowhere));
     // A megabyte printed takes an instruction of the program and a long time of the machine: rates
     // hold it, as in a run.

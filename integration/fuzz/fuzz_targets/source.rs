@@ -4,7 +4,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
     let limits = interp::syntax::Limits::default();
-    if let Err(refusal) = interp::check::read(text, "fuzz.repy", &limits) {
+    if let Err(refusal) = interp::check::read(&interp::syntax::Tree::new(), text, "fuzz.repy", &limits) {
         assert!(!refusal.to_string().is_empty());
     }
 });

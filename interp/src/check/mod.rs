@@ -20,7 +20,7 @@ mod tests;
 pub use refusal::{Diagnostic, Refusal};
 pub use statement::{read_statement, Reading, ECHO};
 
-use crate::syntax::{self, ast::Module, Limits};
+use crate::syntax::{self, ast::Module, Limits, Tree};
 
 /// Something that has passed the check. Cannot be made or changed elsewhere.
 #[derive(Debug)]
@@ -36,11 +36,16 @@ impl<T> std::ops::Deref for Checked<T> {
 
 /// Reads and checks a program, or the code of a virtual namespace.
 ///
-/// `file` is the name that messages show. The error holds every finding, up to
+/// The module's nodes lie in `tree`. `file` is the name that messages show. The error holds every finding, up to
 /// a limit, and V1's summary line. Takes time and memory in proportion to the
 /// text, and little native stack whatever the text.
-pub fn read(text: &[u8], file: &str, limits: &Limits) -> Result<Checked<Module>, Refusal> {
-    let (module, mut findings) = syntax::parse(text, file, limits);
+pub fn read<'t>(
+    tree: &'t Tree,
+    text: &[u8],
+    file: &str,
+    limits: &Limits,
+) -> Result<Checked<Module<'t>>, Refusal> {
+    let (module, mut findings) = syntax::parse(tree, text, file, limits);
     walk::walk(&module, &mut findings);
     if findings.is_empty() {
         Ok(Checked(module))

@@ -1,9 +1,11 @@
 //! Statements of a session, one after the other, as at Python's own prompt.
 
 use super::{walk, Checked, Refusal};
-use crate::syntax::ast::{Block, Call, Expr, ExprKind, Module, Stmt, StmtKind};
+use crate::syntax::ast::{
+    Block, Call, Expr, ExprKind, For, Handler, If, IfArm, Module, Stmt, StmtKind, Try, While,
+};
 use crate::syntax::finding::{Finding, What};
-use crate::syntax::{self, Limits, Symbol};
+use crate::syntax::{self, Limits, Symbol, Tree};
 
 /// What a session calls with the value of every expression statement: a name
 /// that no program can write.
@@ -11,9 +13,9 @@ pub const ECHO: &str = "__echo__";
 
 /// What a piece of text is.
 #[derive(Debug)]
-pub enum Reading {
+pub enum Reading<'t> {
     /// It can be run. Expressions in it, outside functions and classes, are shown.
-    Complete(Checked<Module>),
+    Complete(Checked<Module<'t>>),
     /// More lines belong to it.
     Incomplete,
     /// It cannot be run.
@@ -22,8 +24,8 @@ pub enum Reading {
 
 /// Reads a statement. `text` ends in a line end for each line that was entered;
 /// a block ends at an empty line.
-pub fn read_statement(text: &[u8], file: &str, limits: &Limits) -> Reading {
-    let (mut module, mut findings) = syntax::parse(text, file, limits);
+pub fn read_statement<'t>(tree: &'t Tree, text: &[u8], file: &str, limits: &Limits) -> Reading<'t> {
+    let (mut module, mut findings) = syntax::parse(tree, text, file, limits);
     walk::walk(&module, &mut findings);
     let ended = text.ends_with(b"\n\n");
     if findings.iter().any(|finding| is_open(finding, text, ended)) {
@@ -36,7 +38,7 @@ pub fn read_statement(text: &[u8], file: &str, limits: &Limits) -> Reading {
         return Reading::Incomplete;
     }
     let echo = module.symbols.intern(ECHO);
-    show(&mut module.body, echo);
+    module.body = show(tree, module.body, echo);
     Reading::Complete(Checked(module))
 }
 
@@ -57,7 +59,7 @@ fn is_open(finding: &Finding, text: &[u8], ended: bool) -> bool {
 }
 
 /// Whether a statement goes on until an empty line.
-fn has_block(statement: &Stmt) -> bool {
+fn has_block(statement: &Stmt<'_>) -> bool {
     matches!(
         statement.kind,
         StmtKind::If(_)
@@ -69,45 +71,53 @@ fn has_block(statement: &Stmt) -> bool {
     )
 }
 
-/// Makes every expression statement a call of [`ECHO`] with its value.
-fn show(block: &mut Block, echo: Symbol) {
-    for statement in block {
-        let span = statement.span;
-        match &mut statement.kind {
+/// The block with a call of [`ECHO`] in place of every expression statement, with its value.
+fn show<'t>(tree: &'t Tree, block: Block<'t>, echo: Symbol) -> Block<'t> {
+    let inner = |block| show(tree, block, echo);
+    let shown = |statement: &Stmt<'t>| {
+        let kind = match statement.kind {
             StmtKind::Expr(value) => {
-                let name = Expr { kind: ExprKind::Name(echo), span, height: 1 };
+                let function = Expr { kind: ExprKind::Name(echo), span: statement.span, height: 1 };
+                let positional = tree.row(&[value]);
+                let call =
+                    tree.put(Call { function, positional, keywords: &[], star: None, double_star: None });
                 let height = value.height + 1;
-                let shown = std::mem::replace(value, Expr { kind: ExprKind::Int(0), span, height: 1 });
-                let call = Call {
-                    function: name,
-                    positional: vec![shown],
-                    keywords: Vec::new(),
-                    star: None,
-                    double_star: None,
-                };
-                *value = Expr { kind: ExprKind::Call(Box::new(call)), span, height };
+                StmtKind::Expr(Expr { kind: ExprKind::Call(call), span: statement.span, height })
             }
-            StmtKind::If(inner) => {
-                inner.arms.iter_mut().for_each(|arm| show(&mut arm.body, echo));
-                show(&mut inner.otherwise, echo);
+            StmtKind::If(all) => {
+                let arms: Vec<IfArm> =
+                    all.arms.iter().map(|arm| IfArm { body: inner(arm.body), ..*arm }).collect();
+                StmtKind::If(tree.put(If { arms: tree.row(&arms), otherwise: inner(all.otherwise) }))
             }
-            StmtKind::While(inner) => {
-                show(&mut inner.body, echo);
-                show(&mut inner.otherwise, echo);
+            StmtKind::While(all) => StmtKind::While(tree.put(While {
+                body: inner(all.body),
+                otherwise: inner(all.otherwise),
+                ..*all
+            })),
+            StmtKind::For(all) => StmtKind::For(tree.put(For {
+                body: inner(all.body),
+                otherwise: inner(all.otherwise),
+                ..*all
+            })),
+            StmtKind::Try(all) => {
+                let handlers: Vec<Handler> = all
+                    .handlers
+                    .iter()
+                    .map(|handler| Handler { body: inner(handler.body), ..*handler })
+                    .collect();
+                StmtKind::Try(tree.put(Try {
+                    body: inner(all.body),
+                    handlers: tree.row(&handlers),
+                    otherwise: inner(all.otherwise),
+                    finally: all.finally.map(inner),
+                }))
             }
-            StmtKind::For(inner) => {
-                show(&mut inner.body, echo);
-                show(&mut inner.otherwise, echo);
-            }
-            StmtKind::Try(inner) => {
-                show(&mut inner.body, echo);
-                inner.handlers.iter_mut().for_each(|handler| show(&mut handler.body, echo));
-                show(&mut inner.otherwise, echo);
-                inner.finally.iter_mut().for_each(|finally| show(finally, echo));
-            }
-            _ => {}
-        }
-    }
+            other => other,
+        };
+        Stmt { kind, span: statement.span }
+    };
+    let statements: Vec<Stmt> = block.iter().map(shown).collect();
+    tree.row(&statements)
 }
 
 #[cfg(test)]
@@ -115,7 +125,7 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> &'static str {
-        match read_statement(text.as_bytes(), "<stdin>", &Limits::default()) {
+        match read_statement(&Tree::new(), text.as_bytes(), "<stdin>", &Limits::default()) {
             Reading::Complete(_) => "complete",
             Reading::Incomplete => "incomplete",
             Reading::Refused(_) => "refused",

@@ -18,15 +18,15 @@ const NAME: &str = "name";
 const ATTRIBUTE: &str = "attrname";
 
 /// Adds what the tables refuse in a module to the findings of the parser.
-pub(super) fn walk(module: &Module, findings: &mut Vec<Finding>) {
+pub(super) fn walk(module: &Module<'_>, findings: &mut Vec<Finding>) {
     let refused = module.symbols.iter().map(|(_, name)| names::refused(name.as_bytes()).is_some()).collect();
     let mut walk = Walk { module, refused, findings };
     walk.admit(Node::Module, Span::default());
-    walk.block(&module.body);
+    walk.block(module.body);
 }
 
 struct Walk<'a> {
-    module: &'a Module,
+    module: &'a Module<'a>,
     /// By [`Symbol::index`]: true if a program may not use the name.
     refused: Vec<bool>,
     findings: &'a mut Vec<Finding>,
@@ -56,13 +56,13 @@ impl Walk<'_> {
         self.name(ATTRIBUTE, symbol, span);
     }
 
-    fn block(&mut self, block: &Block) {
+    fn block(&mut self, block: Block<'_>) {
         for statement in block {
             self.statement(statement);
         }
     }
 
-    fn statement(&mut self, statement: &Stmt) {
+    fn statement(&mut self, statement: &Stmt<'_>) {
         let span = statement.span;
         match &statement.kind {
             StmtKind::Expr(value) => {
@@ -71,7 +71,7 @@ impl Walk<'_> {
             }
             StmtKind::Assign(assign) => {
                 self.admit(Node::Assign, span);
-                self.targets(&assign.targets);
+                self.targets(assign.targets);
                 self.expr(&assign.value);
             }
             StmtKind::AugAssign(assign) => {
@@ -87,7 +87,7 @@ impl Walk<'_> {
                 };
                 self.admit(node, span);
                 self.exprs(&print.destination);
-                self.exprs(&print.values);
+                self.exprs(print.values);
             }
             StmtKind::Assert(assert) => {
                 self.admit(Node::Assert, span);
@@ -109,38 +109,38 @@ impl Walk<'_> {
             StmtKind::Continue => self.admit(Node::Continue, span),
             StmtKind::If(statement) => {
                 self.admit(Node::If, span);
-                for arm in &statement.arms {
+                for arm in statement.arms {
                     self.expr(&arm.test);
-                    self.block(&arm.body);
+                    self.block(arm.body);
                 }
-                self.block(&statement.otherwise);
+                self.block(statement.otherwise);
             }
             StmtKind::While(statement) => {
                 self.admit(Node::While, span);
                 self.expr(&statement.test);
-                self.block(&statement.body);
-                self.block(&statement.otherwise);
+                self.block(statement.body);
+                self.block(statement.otherwise);
             }
             StmtKind::For(statement) => {
                 self.admit(Node::For, span);
                 self.target(&statement.target);
                 self.expr(&statement.iterable);
-                self.block(&statement.body);
-                self.block(&statement.otherwise);
+                self.block(statement.body);
+                self.block(statement.otherwise);
             }
             StmtKind::Try(statement) => {
                 if !statement.handlers.is_empty() {
                     self.admit(Node::TryExcept, span);
                 }
-                self.block(&statement.body);
-                for handler in &statement.handlers {
+                self.block(statement.body);
+                for handler in statement.handlers {
                     self.exprs(&handler.kind);
                     if let Some(target) = &handler.target {
                         self.target(target);
                     }
-                    self.block(&handler.body);
+                    self.block(handler.body);
                 }
-                self.block(&statement.otherwise);
+                self.block(statement.otherwise);
                 if let Some(finally) = &statement.finally {
                     self.admit(Node::TryFinally, span);
                     self.block(finally);
@@ -151,30 +151,30 @@ impl Walk<'_> {
                 self.name(NAME, function.name, function.name_span);
                 // V1 did not look at these. Nothing could use such a name
                 // anyway, so no program is lost, and one rule holds for all.
-                for (name, place) in &function.parameters.names {
+                for (name, place) in function.parameters.names {
                     self.name(NAME, *name, *place);
                 }
-                for parameter in &function.parameters.positional {
+                for parameter in function.parameters.positional {
                     self.exprs(&parameter.default);
                 }
-                self.block(&function.body);
+                self.block(function.body);
             }
             StmtKind::Class(class) => {
                 self.admit(Node::Class, span);
                 self.name(NAME, class.name, class.name_span);
-                self.exprs(&class.bases);
-                self.block(&class.body);
+                self.exprs(class.bases);
+                self.block(class.body);
             }
         }
     }
 
-    fn targets(&mut self, targets: &[Target]) {
+    fn targets(&mut self, targets: &[Target<'_>]) {
         for target in targets {
             self.target(target);
         }
     }
 
-    fn target(&mut self, target: &Target) {
+    fn target(&mut self, target: &Target<'_>) {
         let span = target.span;
         match &target.kind {
             TargetKind::Name(symbol) => {
@@ -194,42 +194,42 @@ impl Walk<'_> {
         }
     }
 
-    fn subscript(&mut self, subscript: &Subscript, span: Span) {
+    fn subscript(&mut self, subscript: &Subscript<'_>, span: Span) {
         self.admit(Node::Subscript, span);
         self.expr(&subscript.value);
         self.index(&subscript.index, span);
     }
 
-    fn index(&mut self, index: &Index, span: Span) {
+    fn index(&mut self, index: &Index<'_>, span: Span) {
         match index {
             Index::Item(item) => self.expr(item),
             Index::Slice(lower, upper) => {
                 self.admit(Node::Slice, span);
-                self.exprs(lower);
-                self.exprs(upper);
+                self.exprs(*lower);
+                self.exprs(*upper);
             }
             Index::ExtendedSlice(lower, upper, step) => {
                 self.admit(Node::Sliceobj, span);
-                self.exprs(lower);
-                self.exprs(upper);
-                self.exprs(step);
+                self.exprs(*lower);
+                self.exprs(*upper);
+                self.exprs(*step);
             }
             Index::Ellipsis => self.admit(Node::Ellipsis, span),
             Index::Dimensions(parts) => {
-                for part in parts {
+                for part in *parts {
                     self.index(part, span);
                 }
             }
         }
     }
 
-    fn exprs<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) {
+    fn exprs<'e, 't: 'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr<'t>>) {
         for expr in exprs {
             self.expr(expr);
         }
     }
 
-    fn expr(&mut self, expr: &Expr) {
+    fn expr(&mut self, expr: &Expr<'_>) {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Name(symbol) => {
@@ -243,15 +243,15 @@ impl Walk<'_> {
             | ExprKind::Str(_) => self.admit(Node::Const, span),
             ExprKind::Tuple(items) => {
                 self.admit(Node::Tuple, span);
-                self.exprs(items);
+                self.exprs(*items);
             }
             ExprKind::List(items) => {
                 self.admit(Node::List, span);
-                self.exprs(items);
+                self.exprs(*items);
             }
             ExprKind::Dict(items) => {
                 self.admit(Node::Dict, span);
-                for (key, value) in items {
+                for (key, value) in *items {
                     self.expr(key);
                     self.expr(value);
                 }
@@ -259,7 +259,7 @@ impl Walk<'_> {
             ExprKind::ListComp(comprehension) => {
                 self.admit(Node::ListComp, span);
                 self.expr(&comprehension.element);
-                for clause in &comprehension.clauses {
+                for clause in comprehension.clauses {
                     self.clause(clause);
                 }
             }
@@ -272,14 +272,14 @@ impl Walk<'_> {
             ExprKind::Call(call) => {
                 self.admit(Node::CallFunc, span);
                 self.expr(&call.function);
-                self.exprs(&call.positional);
-                for keyword in &call.keywords {
+                self.exprs(call.positional);
+                for keyword in call.keywords {
                     self.admit(Node::Keyword, keyword.name_span);
                     self.name(NAME, keyword.name, keyword.name_span);
                     self.expr(&keyword.value);
                 }
-                self.exprs(&call.star);
-                self.exprs(&call.double_star);
+                self.exprs(call.star);
+                self.exprs(call.double_star);
             }
             ExprKind::Unary(operator, value) => {
                 let node = match operator {
@@ -296,7 +296,7 @@ impl Walk<'_> {
             }
             ExprKind::Binary(binary) => {
                 self.expr(&binary.first);
-                for step in &binary.rest {
+                for step in binary.rest {
                     self.admit(operator_node(step.operator), step.operator_span);
                     self.expr(&step.operand);
                 }
@@ -304,22 +304,22 @@ impl Walk<'_> {
             ExprKind::Compare(compare) => {
                 self.admit(Node::Compare, span);
                 self.expr(&compare.first);
-                for step in &compare.rest {
+                for step in compare.rest {
                     self.expr(&step.operand);
                 }
             }
             ExprKind::And(parts) => {
                 self.admit(Node::And, span);
-                self.exprs(parts);
+                self.exprs(*parts);
             }
             ExprKind::Or(parts) => {
                 self.admit(Node::Or, span);
-                self.exprs(parts);
+                self.exprs(*parts);
             }
         }
     }
 
-    fn clause(&mut self, clause: &Clause) {
+    fn clause(&mut self, clause: &Clause<'_>) {
         match clause {
             Clause::For { target, iterable, span } => {
                 self.admit(Node::ListCompFor, *span);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::code::*;
 use super::op::{Op, Reg};
+use super::quick::NumberMap;
 use super::CompileError;
 use crate::heap::{Heap, Str, Value};
 use crate::syntax::{Source, Span};
@@ -34,7 +35,7 @@ pub struct Builder {
     constants: Vec<Value>,
     constant_index: HashMap<ConstantKey, u32>,
     globals: Vec<Str>,
-    global_index: HashMap<Str, u16>,
+    global_index: NumberMap<Str, u16>,
     sites: Vec<Str>,
     keywords: Vec<Box<[Str]>>,
     functions: Vec<Inner>,
@@ -67,7 +68,7 @@ impl Builder {
             constants: Vec::new(),
             constant_index: HashMap::new(),
             globals: Vec::new(),
-            global_index: HashMap::new(),
+            global_index: NumberMap::default(),
             sites: Vec::new(),
             keywords: Vec::new(),
             functions: Vec::new(),

@@ -18,7 +18,7 @@ const MAX_ARGUMENTS: usize = 60;
 
 impl Function<'_> {
     /// Computes `e` into a new temporary.
-    pub fn in_temporary(&mut self, e: &Expr) -> Result<Reg, CompileError> {
+    pub fn in_temporary(&mut self, e: &Expr<'_>) -> Result<Reg, CompileError> {
         let d = self.code.temporary()?;
         self.into(e, d)?;
         Ok(d)
@@ -27,7 +27,12 @@ impl Function<'_> {
     /// A register that holds `e`: the local itself where that is the same, else
     /// a temporary: `scratch` if given, or a new one. `later` are expressions evaluated
     /// before the register is read.
-    pub fn operand(&mut self, e: &Expr, scratch: Option<Reg>, later: &[&Expr]) -> Result<Reg, CompileError> {
+    pub fn operand(
+        &mut self,
+        e: &Expr<'_>,
+        scratch: Option<Reg>,
+        later: &[&Expr],
+    ) -> Result<Reg, CompileError> {
         if let ExprKind::Name(symbol) = e.kind {
             if let Place::Local(register) = self.place(symbol) {
                 let simple = later.iter().all(|e| is_simple(e));
@@ -48,7 +53,7 @@ impl Function<'_> {
 
     /// Computes `e` into `d`, a temporary that is free or a local. A local is written by
     /// the last instruction only.
-    pub fn into(&mut self, e: &Expr, d: Reg) -> Done {
+    pub fn into(&mut self, e: &Expr<'_>, d: Reg) -> Done {
         let mark = self.code.next;
         self.code.span = e.span;
         let in_steps = matches!(
@@ -79,7 +84,7 @@ impl Function<'_> {
         }
     }
 
-    fn evaluate(&mut self, e: &Expr, d: Reg) -> Done {
+    fn evaluate(&mut self, e: &Expr<'_>, d: Reg) -> Done {
         match &e.kind {
             ExprKind::Name(symbol) => self.load_name(*symbol, d)?,
             ExprKind::Int(value) => self.load_int(*value, d),
@@ -93,7 +98,7 @@ impl Function<'_> {
             }
             ExprKind::Long(literal) => {
                 let radix = literal.radix;
-                let Ok(magnitude) = dashu_int::IBig::from_str_radix(&literal.digits, radix) else {
+                let Ok(magnitude) = dashu_int::IBig::from_str_radix(literal.digits, radix) else {
                     return self.code.error("a number could not be read");
                 };
                 let value = self.heap.new_long(if literal.negative { -magnitude } else { magnitude });
@@ -112,7 +117,7 @@ impl Function<'_> {
             ExprKind::List(items) => self.display(items, d, false)?,
             ExprKind::Dict(pairs) => {
                 self.code.emit(Op::NewDict { d });
-                for (key, value) in pairs {
+                for (key, value) in *pairs {
                     let mark = self.code.next;
                     let c = self.operand(value, None, &[key])?;
                     let b = self.operand(key, None, &[])?;
@@ -123,7 +128,7 @@ impl Function<'_> {
             }
             ExprKind::ListComp(comp) => {
                 self.code.emit(Op::NewList { d, a: d, count: 0 });
-                self.clauses(comp, &comp.clauses, d)?;
+                self.clauses(comp, comp.clauses, d)?;
             }
             ExprKind::Attribute(value, symbol) => {
                 let scratch = self.scratch(d)?;
@@ -245,7 +250,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn clauses(&mut self, comp: &ListComp, clauses: &[Clause], list: Reg) -> Done {
+    fn clauses(&mut self, comp: &ListComp<'_>, clauses: &[Clause], list: Reg) -> Done {
         let Some((clause, rest)) = clauses.split_first() else {
             let mark = self.code.next;
             let b = self.operand(&comp.element, None, &[])?;
@@ -263,7 +268,7 @@ impl Function<'_> {
             }
             Clause::For { target, iterable, .. } => {
                 let mark = self.code.next;
-                let before = self.assigned.clone();
+                let before = self.assigned;
                 let t = self.code.temporaries(3)?;
                 let next = self.code.label();
                 self.iteration(iterable, t, next)?;
@@ -286,7 +291,7 @@ impl Function<'_> {
 
     /// Starts iterating over `iterable` with the state in `t`, `t + 1`, `t + 2` and
     /// jumps to `next`.
-    pub fn iteration(&mut self, iterable: &Expr, t: Reg, next: Label) -> Done {
+    pub fn iteration(&mut self, iterable: &Expr<'_>, t: Reg, next: Label) -> Done {
         let mark = self.code.next;
         if let ExprKind::Call(call) = &iterable.kind {
             if let ExprKind::Name(symbol) = call.function.kind {
@@ -328,7 +333,7 @@ impl Function<'_> {
     }
 
     /// The register [`Op::Next`] writes an item for `target` to.
-    pub fn item_register(&mut self, target: &Target) -> Result<Reg, CompileError> {
+    pub fn item_register(&mut self, target: &Target<'_>) -> Result<Reg, CompileError> {
         if let TargetKind::Name(symbol) = target.kind {
             if let Place::Local(register) = self.place(symbol) {
                 return Ok(register);
@@ -338,7 +343,7 @@ impl Function<'_> {
     }
 
     /// Stores the item from [`Function::item_register`].
-    pub fn store_item(&mut self, target: &Target, d: Reg) -> Done {
+    pub fn store_item(&mut self, target: &Target<'_>, d: Reg) -> Done {
         match target.kind {
             TargetKind::Name(symbol) if self.place(symbol) == Place::Local(d) => self.note_set(d),
             _ => self.store(target, d)?,
@@ -346,7 +351,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn subscript(&mut self, subscript: &Subscript, e: &Expr, d: Reg) -> Done {
+    fn subscript(&mut self, subscript: &Subscript<'_>, e: &Expr<'_>, d: Reg) -> Done {
         let scratch = self.scratch(d)?;
         match &subscript.index {
             Index::Item(index) => {
@@ -363,9 +368,9 @@ impl Function<'_> {
                 self.code.emit(Op::Item { d, a, b });
             }
             Index::Slice(lower, upper) => {
-                let later: Vec<&Expr> = [lower, upper].into_iter().flatten().collect();
+                let later: Vec<&Expr> = [*lower, *upper].into_iter().flatten().collect();
                 let a = self.operand(&subscript.value, Some(scratch), &later)?;
-                let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
+                let (b, c) = self.bounds(*lower, *upper)?;
                 self.code.span = e.span;
                 self.code.emit(Op::Slice { d, a, b, c });
             }
@@ -379,7 +384,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn in_scratch(&mut self, e: &Expr, scratch: Reg) -> Result<Reg, CompileError> {
+    fn in_scratch(&mut self, e: &Expr<'_>, scratch: Reg) -> Result<Reg, CompileError> {
         self.into(e, scratch)?;
         Ok(scratch)
     }
@@ -409,13 +414,13 @@ impl Function<'_> {
     }
 
     /// Any index but a simple slice, in a new temporary.
-    pub fn index(&mut self, index: &Index) -> Result<Reg, CompileError> {
+    pub fn index(&mut self, index: &Index<'_>) -> Result<Reg, CompileError> {
         let d = self.code.temporary()?;
         self.index_into(index, d)?;
         Ok(d)
     }
 
-    fn index_into(&mut self, index: &Index, d: Reg) -> Done {
+    fn index_into(&mut self, index: &Index<'_>, d: Reg) -> Done {
         let mark = self.code.next;
         match index {
             Index::Item(e) => self.into(e, d)?,
@@ -423,13 +428,13 @@ impl Function<'_> {
                 let k = self.code.add_constant(Value::Ellipsis);
                 self.code.emit(Op::Constant { d, k });
             }
-            Index::Slice(a, b) => self.slice_object([a.as_ref(), b.as_ref(), None], d)?,
+            Index::Slice(a, b) => self.slice_object([*a, *b, None], d)?,
             Index::ExtendedSlice(a, b, c) => {
-                self.slice_object([a.as_ref(), b.as_ref(), c.as_ref()], d)?;
+                self.slice_object([*a, *b, *c], d)?;
             }
             Index::Dimensions(parts) => {
                 self.code.emit(Op::NewList { d, a: d, count: 0 });
-                for part in parts {
+                for part in *parts {
                     let mark = self.code.next;
                     let b = self.index(part)?;
                     self.code.emit(Op::Append { a: d, b });
@@ -455,7 +460,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn binary(&mut self, binary: &Binary, d: Reg) -> Done {
+    fn binary(&mut self, binary: &Binary<'_>, d: Reg) -> Done {
         let scratch = self.scratch(d)?;
         let later: Vec<&Expr> = binary.rest.iter().map(|step| &step.operand).collect();
         let mut a = self.operand(&binary.first, Some(scratch), &later)?;
@@ -476,7 +481,7 @@ impl Function<'_> {
         operator: BinaryOperator,
         d: Reg,
         a: Reg,
-        right: &Expr,
+        right: &Expr<'_>,
         span: crate::syntax::Span,
         inplace: bool,
     ) -> Done {
@@ -504,8 +509,8 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn compare(&mut self, compare: &Compare, d: Reg) -> Done {
-        if let [step] = compare.rest.as_slice() {
+    fn compare(&mut self, compare: &Compare<'_>, d: Reg) -> Done {
+        if let [step] = compare.rest {
             let a = self.operand(&compare.first, Some(d), &[&step.operand])?;
             let b = self.operand(&step.operand, None, &[])?;
             self.code.span = step.operator_span;
@@ -541,7 +546,7 @@ impl Function<'_> {
     }
 
     /// Jumps to `label` if the truth of `e` is `wanted`; else falls through.
-    pub fn jump_if(&mut self, e: &Expr, wanted: bool, label: Label) -> Done {
+    pub fn jump_if(&mut self, e: &Expr<'_>, wanted: bool, label: Label) -> Done {
         let mark = self.code.next;
         match &e.kind {
             ExprKind::Not(operand) => self.jump_if(operand, !wanted, label)?,
@@ -554,7 +559,7 @@ impl Function<'_> {
                 // `and` is decided by a false item, `or` by a true one.
                 let deciding = matches!(e.kind, ExprKind::Or(_));
                 if deciding == wanted {
-                    for item in items {
+                    for item in *items {
                         self.jump_if(item, wanted, label)?;
                     }
                 } else {
@@ -588,7 +593,7 @@ impl Function<'_> {
     }
 
     /// Whether a comparison has one operator, or more between operands that can be looked at twice.
-    fn is_plain_chain(&self, compare: &Compare) -> bool {
+    fn is_plain_chain(&self, compare: &Compare<'_>) -> bool {
         match compare.rest.split_last() {
             Some((last, inner)) => {
                 inner.is_empty()
@@ -603,7 +608,7 @@ impl Function<'_> {
     }
 
     /// `a < b < c` as two comparisons, of which the second is only made if the first holds.
-    fn jump_chain(&mut self, compare: &Compare, wanted: bool, label: Label) -> Done {
+    fn jump_chain(&mut self, compare: &Compare<'_>, wanted: bool, label: Label) -> Done {
         let Some((last, inner)) = compare.rest.split_last() else { return Ok(()) };
         let through = self.code.label();
         let mut left = &compare.first;
@@ -624,11 +629,11 @@ impl Function<'_> {
         self.code.emit(Op::Loop { to });
     }
 
-    fn is_none(&self, e: &Expr) -> bool {
+    fn is_none(&self, e: &Expr<'_>) -> bool {
         matches!(e.kind, ExprKind::Name(symbol) if self.place(symbol) == Place::None)
     }
 
-    fn jump_compare(&mut self, first: &Expr, step: &CompareStep, wanted: bool, label: Label) -> Done {
+    fn jump_compare(&mut self, first: &Expr<'_>, step: &CompareStep, wanted: bool, label: Label) -> Done {
         use CompareOperator::*;
         let right = &step.operand;
         let to = self.code.to(label);
@@ -713,7 +718,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn call(&mut self, call: &Call, e: &Expr, d: Reg) -> Done {
+    fn call(&mut self, call: &Call<'_>, e: &Expr<'_>, d: Reg) -> Done {
         self.call_itself(call, e, d)?;
         if self.context.finalizers {
             // What was local to the callee is gone before its result is used.
@@ -722,7 +727,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn call_itself(&mut self, call: &Call, e: &Expr, d: Reg) -> Done {
+    fn call_itself(&mut self, call: &Call<'_>, e: &Expr<'_>, d: Reg) -> Done {
         let plain = call.keywords.is_empty()
             && call.star.is_none()
             && call.double_star.is_none()
@@ -736,17 +741,17 @@ impl Function<'_> {
                 let site = self.code.site(name)?;
                 self.code.span = call.function.span;
                 self.code.emit(Op::Method { t, a, site });
-                self.arguments(&call.positional)?;
+                self.arguments(call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::CallMethod { d, t, count });
             } else if let Some(g) = self.quiet_global(call)? {
                 let t = self.code.temporary()?;
-                self.arguments(&call.positional)?;
+                self.arguments(call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::CallGlobal { d, t, count, g });
             } else {
                 let t = self.in_temporary(&call.function)?;
-                self.arguments(&call.positional)?;
+                self.arguments(call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::Call { d, t, count });
             }
@@ -760,11 +765,11 @@ impl Function<'_> {
             count = 0;
             packed = Some(());
         } else {
-            self.arguments(&call.positional)?;
+            self.arguments(call.positional)?;
         }
         let mut names = Vec::new();
         if packed.is_none() {
-            for keyword in &call.keywords {
+            for keyword in call.keywords {
                 self.in_temporary(&keyword.value)?;
                 names.push(self.name(keyword.name));
             }
@@ -776,7 +781,7 @@ impl Function<'_> {
             }
             let list = self.code.temporary()?;
             self.code.emit(Op::NewList { d: list, a: list, count: 0 });
-            for argument in &call.positional {
+            for argument in call.positional {
                 let mark = self.code.next;
                 let b = self.operand(argument, None, &[])?;
                 self.code.emit(Op::Append { a: list, b });
@@ -804,7 +809,7 @@ impl Function<'_> {
 
     /// The global called, if it can be looked up after the arguments: it is bound
     /// by the module and the arguments call nothing.
-    fn quiet_global(&mut self, call: &Call) -> Result<Option<u16>, CompileError> {
+    fn quiet_global(&mut self, call: &Call<'_>) -> Result<Option<u16>, CompileError> {
         let ExprKind::Name(symbol) = call.function.kind else { return Ok(None) };
         let bound = self.context.scopes.scopes[0].binds(symbol);
         if !bound || self.place(symbol) != Place::Global || !call.positional.iter().all(|e| self.is_quiet(e))
@@ -817,12 +822,12 @@ impl Function<'_> {
 
     /// Whether an expression is a local that is set, a constant, or such a local with one
     /// arithmetic step by a constant.
-    fn is_quiet(&self, e: &Expr) -> bool {
+    fn is_quiet(&self, e: &Expr<'_>) -> bool {
         match &e.kind {
             ExprKind::Name(symbol) => {
                 matches!(self.place(*symbol), Place::Local(register) if self.is_set(register))
             }
-            ExprKind::Binary(binary) => match binary.rest.as_slice() {
+            ExprKind::Binary(binary) => match binary.rest {
                 [step] => self.is_quiet(&binary.first) && matches!(step.operand.kind, ExprKind::Int(_)),
                 _ => false,
             },
@@ -839,6 +844,6 @@ impl Function<'_> {
 }
 
 /// Whether evaluating `e` can have no effect and raise nothing that matters for order.
-fn is_simple(e: &Expr) -> bool {
+fn is_simple(e: &Expr<'_>) -> bool {
     matches!(e.kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Str(_))
 }

@@ -1,12 +1,12 @@
 //! Functions, class bodies and the module: laying out variables, prologue, and
 //! access to names.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::builder::{Builder, Label, Shell};
 use super::code::{Capture, Code, Inner};
 use super::op::{Op, Reg};
+use super::quick::{NumberMap, RegSet};
 use super::scope::{ScopeId, ScopeKind, Scopes};
 use super::CompileError;
 use crate::heap::{Heap, Str};
@@ -21,7 +21,7 @@ const MAX_REGISTER_LOCALS: u16 = 150;
 /// What all functions of a module share.
 pub struct Context<'a> {
     /// The tree.
-    pub module: &'a Module,
+    pub module: &'a Module<'a>,
     /// Its scopes.
     pub scopes: &'a Scopes,
     /// Interned names by symbol.
@@ -86,10 +86,10 @@ pub struct Function<'a> {
     pub scope: ScopeId,
     /// Its kind.
     pub kind: ScopeKind,
-    places: HashMap<Symbol, Place>,
+    places: NumberMap<Symbol, Place>,
     /// Locals known to be set here.
-    pub assigned: HashSet<Reg>,
-    never_assigned: HashSet<Reg>,
+    pub assigned: RegSet,
+    never_assigned: RegSet,
     local_names: Vec<Str>,
     wide_names: Vec<Str>,
     wide: Reg,
@@ -106,10 +106,10 @@ pub fn compile_module(heap: &mut Heap, context: &Context<'_>) -> Result<Rc<Code>
     let name = heap.intern(b"<module>");
     let mut function = Function::new(context, heap, 0, ScopeKind::Module);
     function.add_local(name);
-    let has_handlers = block_has_try(&context.module.body);
+    let has_handlers = block_has_try(context.module.body);
     function.reserve_handling(has_handlers);
     function.start_temporaries();
-    let body = function.block(&context.module.body);
+    let body = function.block(context.module.body);
     if let Err(error) = body {
         let Function { code, heap, .. } = function;
         code.discard(heap);
@@ -127,9 +127,9 @@ impl<'a> Function<'a> {
             code: Builder::new(),
             scope,
             kind,
-            places: HashMap::new(),
-            assigned: HashSet::new(),
-            never_assigned: HashSet::new(),
+            places: NumberMap::default(),
+            assigned: RegSet::default(),
+            never_assigned: RegSet::default(),
             local_names: Vec::new(),
             wide_names: Vec::new(),
             wide: 0,
@@ -184,7 +184,7 @@ impl<'a> Function<'a> {
     }
 
     /// Compiles a `def` into a function of the enclosing code.
-    pub fn inner_function(&mut self, def: &FunctionDef) -> Result<u16, CompileError> {
+    pub fn inner_function(&mut self, def: &FunctionDef<'_>) -> Result<u16, CompileError> {
         let id = self.context.scopes.of(def.name_span);
         let name = self.name(def.name);
         let inner = {
@@ -208,7 +208,7 @@ impl<'a> Function<'a> {
     }
 
     /// Compiles a class body.
-    pub fn inner_class(&mut self, class: &ClassDef) -> Result<u16, CompileError> {
+    pub fn inner_class(&mut self, class: &ClassDef<'_>) -> Result<u16, CompileError> {
         let id = self.context.scopes.of(class.name_span);
         let name = self.name(class.name);
         let inner = {
@@ -241,7 +241,7 @@ impl<'a> Function<'a> {
         self.code.function(Inner { code: Rc::new(inner), captures: captures.into() })
     }
 
-    fn body(&mut self, def: &FunctionDef, name: Str) -> Result<(), CompileError> {
+    fn body(&mut self, def: &FunctionDef<'_>, name: Str) -> Result<(), CompileError> {
         let parameters = &def.parameters;
         if parameters.positional.len() > MAX_PARAMETERS {
             return self.code.error("more than 120 parameters");
@@ -259,7 +259,7 @@ impl<'a> Function<'a> {
         self.add_local(name);
         let nameless = self.heap.intern(b".0");
         let mut registers = Vec::new();
-        for parameter in &parameters.positional {
+        for parameter in parameters.positional {
             let name = match parameter.pattern {
                 Pattern::Name(symbol) => self.name(symbol),
                 Pattern::Unpack(_) => nameless,
@@ -278,7 +278,7 @@ impl<'a> Function<'a> {
             self.places.insert(symbol, Place::Local(register));
         }
         self.parameters = self.local_names.len() as u16 - 1;
-        self.reserve_handling(block_has_try(&def.body));
+        self.reserve_handling(block_has_try(def.body));
         // Shared variables must be in registers; the others as far as there is room.
         let (shared, own): (Vec<Symbol>, Vec<Symbol>) = scope
             .bound
@@ -343,7 +343,7 @@ impl<'a> Function<'a> {
                 self.code.next = u16::from(temporary);
             }
         }
-        self.block(&def.body)?;
+        self.block(def.body)?;
         self.emit_return(None);
         Ok(())
     }
@@ -362,17 +362,17 @@ impl<'a> Function<'a> {
         Ok(())
     }
 
-    fn class_body(&mut self, class: &ClassDef, name: Str) -> Result<(), CompileError> {
+    fn class_body(&mut self, class: &ClassDef<'_>, name: Str) -> Result<(), CompileError> {
         self.add_local(name);
         let bases = self.heap.intern(b"bases");
         self.add_local(bases);
         let dict = self.heap.intern(b"names");
         self.add_local(dict);
         self.parameters = 1;
-        self.reserve_handling(block_has_try(&class.body));
+        self.reserve_handling(block_has_try(class.body));
         self.start_temporaries();
         self.code.emit(Op::NewDict { d: 2 });
-        self.block(&class.body)?;
+        self.block(class.body)?;
         self.code.span = class.name_span;
         let d = self.code.temporary()?;
         self.code.emit(Op::Class { d });
@@ -402,7 +402,7 @@ impl<'a> Function<'a> {
 
     /// Whether a local is certainly set here.
     pub fn is_set(&self, register: Reg) -> bool {
-        self.assigned.contains(&register)
+        self.assigned.contains(register)
     }
 
     /// Loads a name into `d`.
@@ -484,7 +484,7 @@ impl<'a> Function<'a> {
 
     /// Notes that a local is set from here on.
     pub fn note_set(&mut self, register: Reg) {
-        if !self.never_assigned.contains(&register) {
+        if !self.never_assigned.contains(register) {
             self.assigned.insert(register);
         }
     }
@@ -512,14 +512,14 @@ impl<'a> Function<'a> {
 }
 
 /// Whether a block has a `try` that belongs to the same code.
-fn block_has_try(block: &Block) -> bool {
+fn block_has_try(block: Block<'_>) -> bool {
     block.iter().any(|statement| match &statement.kind {
         StmtKind::Try(_) => true,
         StmtKind::If(branch) => {
-            branch.arms.iter().any(|arm| block_has_try(&arm.body)) || block_has_try(&branch.otherwise)
+            branch.arms.iter().any(|arm| block_has_try(arm.body)) || block_has_try(branch.otherwise)
         }
-        StmtKind::While(w) => block_has_try(&w.body) || block_has_try(&w.otherwise),
-        StmtKind::For(f) => block_has_try(&f.body) || block_has_try(&f.otherwise),
+        StmtKind::While(w) => block_has_try(w.body) || block_has_try(w.otherwise),
+        StmtKind::For(f) => block_has_try(f.body) || block_has_try(f.otherwise),
         _ => false,
     })
 }

@@ -9,6 +9,7 @@ mod dis;
 mod expression;
 mod function;
 mod op;
+mod quick;
 mod scope;
 mod statement;
 
@@ -49,7 +50,11 @@ pub enum World {
 /// # Errors
 /// Limits of the machine (expressions too complex, more than 160 parameters) and
 /// `del` of a variable that an inner function uses.
-pub fn compile(heap: &mut Heap, module: &Checked<Module>, world: World) -> Result<Rc<Code>, CompileError> {
+pub fn compile(
+    heap: &mut Heap,
+    module: &Checked<Module<'_>>,
+    world: World,
+) -> Result<Rc<Code>, CompileError> {
     let scopes = scope::Scopes::analyse(module);
     let names: Vec<Str> = module.symbols.iter().map(|(_, name)| heap.intern(name.as_bytes())).collect();
     let finalizers = module.symbols.find("__del__").is_some();

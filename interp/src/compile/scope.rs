@@ -5,8 +5,7 @@
 //! local to it, any other is looked up in the functions around it and then
 //! among the globals. Variables of list comprehensions belong to the function.
 
-use std::collections::{HashMap, HashSet};
-
+use super::quick::{NumberMap, NumberSet};
 use crate::syntax::ast::*;
 use crate::syntax::{Span, Symbol};
 
@@ -32,16 +31,16 @@ pub struct Scope {
     parent: Option<ScopeId>,
     /// Names bound here, in order of appearance.
     pub bound: Vec<Symbol>,
-    bound_set: HashSet<Symbol>,
+    bound_set: NumberSet<Symbol>,
     used: Vec<Symbol>,
     /// Bound names that inner functions use.
-    pub cells: HashSet<Symbol>,
+    pub cells: NumberSet<Symbol>,
     /// Names of functions around it that it, or a function inside it, uses.
     pub free: Vec<Symbol>,
     /// Names that `del` is applied to, with the place.
-    pub deleted: HashMap<Symbol, Span>,
+    pub deleted: NumberMap<Symbol, Span>,
     /// Names bound by list comprehensions.
-    pub comprehended: HashSet<Symbol>,
+    pub comprehended: NumberSet<Symbol>,
 }
 
 impl Scope {
@@ -56,7 +55,7 @@ impl Scope {
 pub struct Scopes {
     /// The scopes; the module's is the first.
     pub scopes: Vec<Scope>,
-    by_place: HashMap<u32, ScopeId>,
+    by_place: NumberMap<u32, ScopeId>,
 }
 
 impl Scopes {
@@ -66,10 +65,10 @@ impl Scopes {
     }
 
     /// Finds all scopes of a module.
-    pub fn analyse(module: &Module) -> Scopes {
-        let mut scopes = Scopes { scopes: Vec::new(), by_place: HashMap::new() };
+    pub fn analyse(module: &Module<'_>) -> Scopes {
+        let mut scopes = Scopes { scopes: Vec::new(), by_place: NumberMap::default() };
         let root = scopes.open(ScopeKind::Module, None);
-        scopes.block(root, &module.body);
+        scopes.block(root, module.body);
         for id in 1..scopes.scopes.len() {
             for name in std::mem::take(&mut scopes.scopes[id].used) {
                 scopes.resolve(id, name);
@@ -83,12 +82,12 @@ impl Scopes {
             kind,
             parent,
             bound: Vec::new(),
-            bound_set: HashSet::new(),
+            bound_set: NumberSet::default(),
             used: Vec::new(),
-            cells: HashSet::new(),
+            cells: NumberSet::default(),
             free: Vec::new(),
-            deleted: HashMap::new(),
-            comprehended: HashSet::new(),
+            deleted: NumberMap::default(),
+            comprehended: NumberSet::default(),
         });
         self.scopes.len() - 1
     }
@@ -123,13 +122,13 @@ impl Scopes {
         }
     }
 
-    fn block(&mut self, id: ScopeId, block: &Block) {
+    fn block(&mut self, id: ScopeId, block: Block<'_>) {
         for statement in block {
             self.statement(id, statement);
         }
     }
 
-    fn statement(&mut self, id: ScopeId, statement: &Stmt) {
+    fn statement(&mut self, id: ScopeId, statement: &Stmt<'_>) {
         match &statement.kind {
             StmtKind::Expr(e) => self.expr(id, e),
             StmtKind::Assign(assign) => {
@@ -160,65 +159,65 @@ impl Scopes {
             StmtKind::Return(e) => e.iter().for_each(|e| self.expr(id, e)),
             StmtKind::Pass | StmtKind::Break | StmtKind::Continue => {}
             StmtKind::If(branch) => {
-                for arm in &branch.arms {
+                for arm in branch.arms {
                     self.expr(id, &arm.test);
-                    self.block(id, &arm.body);
+                    self.block(id, arm.body);
                 }
-                self.block(id, &branch.otherwise);
+                self.block(id, branch.otherwise);
             }
             StmtKind::While(loop_) => {
                 self.expr(id, &loop_.test);
-                self.block(id, &loop_.body);
-                self.block(id, &loop_.otherwise);
+                self.block(id, loop_.body);
+                self.block(id, loop_.otherwise);
             }
             StmtKind::For(loop_) => {
                 self.expr(id, &loop_.iterable);
                 self.target(id, &loop_.target, false);
-                self.block(id, &loop_.body);
-                self.block(id, &loop_.otherwise);
+                self.block(id, loop_.body);
+                self.block(id, loop_.otherwise);
             }
             StmtKind::Try(attempt) => {
-                self.block(id, &attempt.body);
-                for handler in &attempt.handlers {
+                self.block(id, attempt.body);
+                for handler in attempt.handlers {
                     handler.kind.iter().for_each(|e| self.expr(id, e));
                     handler.target.iter().for_each(|target| self.target(id, target, false));
-                    self.block(id, &handler.body);
+                    self.block(id, handler.body);
                 }
-                self.block(id, &attempt.otherwise);
+                self.block(id, attempt.otherwise);
                 attempt.finally.iter().for_each(|block| self.block(id, block));
             }
             StmtKind::Def(def) => {
                 self.bind(id, def.name);
-                for parameter in &def.parameters.positional {
+                for parameter in def.parameters.positional {
                     parameter.default.iter().for_each(|e| self.expr(id, e));
                 }
                 let inner = self.open(ScopeKind::Function, Some(id));
                 self.by_place.insert(def.name_span.start, inner);
-                for parameter in &def.parameters.positional {
+                for parameter in def.parameters.positional {
                     self.pattern(inner, &parameter.pattern);
                 }
                 def.parameters.star.iter().for_each(|name| self.bind(inner, *name));
                 def.parameters.double_star.iter().for_each(|name| self.bind(inner, *name));
-                self.block(inner, &def.body);
+                self.block(inner, def.body);
             }
             StmtKind::Class(class) => {
                 self.bind(id, class.name);
                 class.bases.iter().for_each(|e| self.expr(id, e));
                 let inner = self.open(ScopeKind::Class, Some(id));
                 self.by_place.insert(class.name_span.start, inner);
-                self.block(inner, &class.body);
+                self.block(inner, class.body);
             }
         }
     }
 
-    fn pattern(&mut self, id: ScopeId, pattern: &Pattern) {
+    fn pattern(&mut self, id: ScopeId, pattern: &Pattern<'_>) {
         match pattern {
             Pattern::Name(name) => self.bind(id, *name),
             Pattern::Unpack(parts) => parts.iter().for_each(|part| self.pattern(id, part)),
         }
     }
 
-    fn delete(&mut self, id: ScopeId, target: &Target) {
+    fn delete(&mut self, id: ScopeId, target: &Target<'_>) {
         match &target.kind {
             TargetKind::Name(name) => {
                 self.bind(id, *name);
@@ -229,7 +228,7 @@ impl Scopes {
         }
     }
 
-    fn target(&mut self, id: ScopeId, target: &Target, comprehension: bool) {
+    fn target(&mut self, id: ScopeId, target: &Target<'_>, comprehension: bool) {
         match &target.kind {
             TargetKind::Name(name) => {
                 self.bind(id, *name);
@@ -246,7 +245,7 @@ impl Scopes {
         }
     }
 
-    fn index(&mut self, id: ScopeId, index: &Index) {
+    fn index(&mut self, id: ScopeId, index: &Index<'_>) {
         match index {
             Index::Item(e) => self.expr(id, e),
             Index::Slice(a, b) => [a, b].into_iter().flatten().for_each(|e| self.expr(id, e)),
@@ -258,7 +257,7 @@ impl Scopes {
         }
     }
 
-    fn expr(&mut self, id: ScopeId, e: &Expr) {
+    fn expr(&mut self, id: ScopeId, e: &Expr<'_>) {
         match &e.kind {
             ExprKind::Name(name) => self.scopes[id].used.push(*name),
             ExprKind::Int(_)
@@ -274,7 +273,7 @@ impl Scopes {
                 self.expr(id, key);
             }),
             ExprKind::ListComp(comp) => {
-                for clause in &comp.clauses {
+                for clause in comp.clauses {
                     match clause {
                         Clause::For { target, iterable, .. } => {
                             self.expr(id, iterable);
@@ -310,7 +309,7 @@ impl Scopes {
 }
 
 /// Whether an expression contains a list comprehension.
-pub fn has_comprehension(e: &Expr) -> bool {
+pub fn has_comprehension(e: &Expr<'_>) -> bool {
     match &e.kind {
         ExprKind::ListComp(_) => true,
         ExprKind::Name(_)
@@ -331,7 +330,7 @@ pub fn has_comprehension(e: &Expr) -> bool {
             has_comprehension(&call.function)
                 || call.positional.iter().any(has_comprehension)
                 || call.keywords.iter().any(|keyword| has_comprehension(&keyword.value))
-                || [&call.star, &call.double_star].into_iter().flatten().any(has_comprehension)
+                || [call.star, call.double_star].into_iter().flatten().any(has_comprehension)
         }
         ExprKind::Unary(_, operand) | ExprKind::Not(operand) => has_comprehension(operand),
         ExprKind::Binary(binary) => {
@@ -346,11 +345,11 @@ pub fn has_comprehension(e: &Expr) -> bool {
 }
 
 /// Whether an index contains a list comprehension.
-pub fn index_has_comprehension(index: &Index) -> bool {
+pub fn index_has_comprehension(index: &Index<'_>) -> bool {
     match index {
         Index::Item(e) => has_comprehension(e),
-        Index::Slice(a, b) => [a, b].into_iter().flatten().any(has_comprehension),
-        Index::ExtendedSlice(a, b, c) => [a, b, c].into_iter().flatten().any(has_comprehension),
+        Index::Slice(a, b) => [*a, *b].into_iter().flatten().any(has_comprehension),
+        Index::ExtendedSlice(a, b, c) => [*a, *b, *c].into_iter().flatten().any(has_comprehension),
         Index::Ellipsis => false,
         Index::Dimensions(parts) => parts.iter().any(index_has_comprehension),
     }

@@ -3,6 +3,7 @@
 use super::builder::Label;
 use super::function::{Enclosure, Exit, Function, Place};
 use super::op::{Op, Reg};
+use super::quick::RegSet;
 use super::scope::has_comprehension;
 use super::CompileError;
 use crate::syntax::ast::*;
@@ -14,7 +15,7 @@ const UNPACK: usize = 40;
 
 impl Function<'_> {
     /// Compiles a block.
-    pub fn block(&mut self, block: &Block) -> Done {
+    pub fn block(&mut self, block: Block<'_>) -> Done {
         for statement in block {
             let mark = self.code.next;
             self.code.span = statement.span;
@@ -27,7 +28,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn statement(&mut self, statement: &Stmt) -> Done {
+    fn statement(&mut self, statement: &Stmt<'_>) -> Done {
         match &statement.kind {
             StmtKind::Expr(e) => {
                 if !matches!(e.kind, ExprKind::Str(_) | ExprKind::Int(_) | ExprKind::Float(_)) {
@@ -38,7 +39,7 @@ impl Function<'_> {
             StmtKind::Assign(assign) => self.assign(assign)?,
             StmtKind::AugAssign(assign) => self.aug_assign(assign)?,
             StmtKind::Delete(targets) => {
-                for target in targets {
+                for target in *targets {
                     self.delete(target)?;
                 }
             }
@@ -84,7 +85,7 @@ impl Function<'_> {
             StmtKind::Def(def) => {
                 let mut count = 0;
                 let first = self.code.next;
-                for parameter in &def.parameters.positional {
+                for parameter in def.parameters.positional {
                     if let Some(default) = &parameter.default {
                         self.in_temporary(default)?;
                         count += 1;
@@ -121,8 +122,8 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn assign(&mut self, assign: &Assign) -> Done {
-        if let [target] = assign.targets.as_slice() {
+    fn assign(&mut self, assign: &Assign<'_>) -> Done {
+        if let [target] = assign.targets {
             if let TargetKind::Name(symbol) = target.kind {
                 if let Place::Local(register) = self.place(symbol) {
                     self.into(&assign.value, register)?;
@@ -165,7 +166,7 @@ impl Function<'_> {
     }
 
     /// Stores register `a` into a target, consuming a temporary.
-    pub fn store(&mut self, target: &Target, a: Reg) -> Done {
+    pub fn store(&mut self, target: &Target<'_>, a: Reg) -> Done {
         let mark = self.code.next;
         match &target.kind {
             TargetKind::Name(symbol) => {
@@ -196,7 +197,7 @@ impl Function<'_> {
                 }
                 Index::Slice(lower, upper) => {
                     let object = self.in_temporary(&subscript.value)?;
-                    let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
+                    let (b, c) = self.bounds(*lower, *upper)?;
                     self.code.span = target.span;
                     self.code.emit(Op::SetSlice { a: object, b, c, v: a });
                 }
@@ -213,7 +214,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn unpack(&mut self, parts: &[Target], target: &Target, a: Reg) -> Done {
+    fn unpack(&mut self, parts: &[Target], target: &Target<'_>, a: Reg) -> Done {
         self.code.span = target.span;
         let locals: Option<Vec<Reg>> = parts.iter().map(|part| self.local_target(part)).collect();
         let direct = match locals.as_deref() {
@@ -253,7 +254,7 @@ impl Function<'_> {
     }
 
     /// The register of a target that is a local name.
-    fn local_target(&self, target: &Target) -> Option<Reg> {
+    fn local_target(&self, target: &Target<'_>) -> Option<Reg> {
         match target.kind {
             TargetKind::Name(symbol) => match self.place(symbol) {
                 Place::Local(register) => Some(register),
@@ -263,7 +264,7 @@ impl Function<'_> {
         }
     }
 
-    fn delete(&mut self, target: &Target) -> Done {
+    fn delete(&mut self, target: &Target<'_>) -> Done {
         let mark = self.code.next;
         match &target.kind {
             TargetKind::Name(symbol) => self.delete_name(*symbol, target.span)?,
@@ -283,7 +284,7 @@ impl Function<'_> {
                 }
                 Index::Slice(lower, upper) => {
                     let a = self.in_temporary(&subscript.value)?;
-                    let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
+                    let (b, c) = self.bounds(*lower, *upper)?;
                     self.code.span = target.span;
                     self.code.emit(Op::DeleteSlice { a, b, c });
                 }
@@ -295,7 +296,7 @@ impl Function<'_> {
                 }
             },
             TargetKind::Unpack(parts) => {
-                for part in parts {
+                for part in *parts {
                     self.delete(part)?;
                 }
             }
@@ -304,7 +305,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn aug_assign(&mut self, assign: &AugAssign) -> Done {
+    fn aug_assign(&mut self, assign: &AugAssign<'_>) -> Done {
         let (operator, span) = (assign.operator, assign.operator_span);
         match &assign.target.kind {
             TargetKind::Name(symbol) => {
@@ -344,7 +345,7 @@ impl Function<'_> {
             TargetKind::Subscript(subscript) => match &subscript.index {
                 Index::Slice(lower, upper) => {
                     let object = self.in_temporary(&subscript.value)?;
-                    let (b, c) = self.bounds(lower.as_ref(), upper.as_ref())?;
+                    let (b, c) = self.bounds(*lower, *upper)?;
                     let t = self.code.temporaries(3)?;
                     self.code.span = assign.target.span;
                     for (at, from) in [object, b, c].into_iter().enumerate() {
@@ -399,10 +400,10 @@ impl Function<'_> {
         }
     }
 
-    fn print(&mut self, print: &Print) -> Done {
+    fn print(&mut self, print: &Print<'_>) -> Done {
         let span = self.code.span;
         let Some(destination) = &print.destination else {
-            for value in &print.values {
+            for value in print.values {
                 let mark = self.code.next;
                 let a = self.operand(value, None, &[])?;
                 self.code.span = value.span;
@@ -416,7 +417,7 @@ impl Function<'_> {
             return Ok(());
         };
         let f = self.in_temporary(destination)?;
-        for value in &print.values {
+        for value in print.values {
             let mark = self.code.next;
             let a = self.in_temporary(value)?;
             self.code.span = value.span;
@@ -515,14 +516,14 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn branch(&mut self, branch: &If) -> Done {
+    fn branch(&mut self, branch: &If<'_>) -> Done {
         let end = self.code.label();
-        let mut merged: Option<std::collections::HashSet<Reg>> = None;
+        let mut merged: Option<RegSet> = None;
         for (at, arm) in branch.arms.iter().enumerate() {
             let next = self.code.label();
             self.jump_if(&arm.test, false, next)?;
-            let before = self.assigned.clone();
-            self.block(&arm.body)?;
+            let before = self.assigned;
+            self.block(arm.body)?;
             let last = at + 1 == branch.arms.len() && branch.otherwise.is_empty();
             if !last {
                 let to = self.code.to(end);
@@ -530,34 +531,34 @@ impl Function<'_> {
             }
             let after = std::mem::replace(&mut self.assigned, before);
             merged = Some(match merged {
-                Some(set) => set.intersection(&after).copied().collect(),
+                Some(set) => set.both(after),
                 None => after,
             });
             self.code.place(next);
         }
-        self.block(&branch.otherwise)?;
+        self.block(branch.otherwise)?;
         if let Some(set) = merged {
-            self.assigned = self.assigned.intersection(&set).copied().collect();
+            self.assigned = self.assigned.both(set);
         }
         self.code.place(end);
         Ok(())
     }
 
-    fn while_(&mut self, loop_: &While) -> Done {
+    fn while_(&mut self, loop_: &While<'_>) -> Done {
         let (end, test) = (self.code.label(), self.code.label());
         let forever = match loop_.test.kind {
             ExprKind::Int(value) => value != 0,
             ExprKind::Name(symbol) => self.truth_name(symbol) == Some(true),
             _ => false,
         };
-        let before = self.assigned.clone();
+        let before = self.assigned;
         if !forever {
             let to = self.code.to(test);
             self.code.emit(Op::Jump { to });
         }
         let body = self.code.here();
         self.enclosures.push(Enclosure::Loop { end, again: test, iteration: None });
-        self.block(&loop_.body)?;
+        self.block(loop_.body)?;
         self.enclosures.pop();
         self.code.place(test);
         self.assigned = before;
@@ -567,16 +568,16 @@ impl Function<'_> {
         } else {
             self.jump_if(&loop_.test, true, body)?;
         }
-        let after = self.assigned.clone();
-        self.block(&loop_.otherwise)?;
+        let after = self.assigned;
+        self.block(loop_.otherwise)?;
         self.assigned = after;
         self.code.place(end);
         Ok(())
     }
 
-    fn for_(&mut self, loop_: &For) -> Done {
+    fn for_(&mut self, loop_: &For<'_>) -> Done {
         let (end, next) = (self.code.label(), self.code.label());
-        let before = self.assigned.clone();
+        let before = self.assigned;
         let t = self.code.temporaries(3)?;
         self.iteration(&loop_.iterable, t, next)?;
         let body = self.code.here();
@@ -585,15 +586,15 @@ impl Function<'_> {
         self.store_item(&loop_.target, d)?;
         self.code.next = mark;
         self.enclosures.push(Enclosure::Loop { end, again: next, iteration: Some(t) });
-        self.block(&loop_.body)?;
+        self.block(loop_.body)?;
         self.enclosures.pop();
         self.code.place(next);
         self.code.span = loop_.iterable.span;
         let to = self.code.to(body);
         self.code.emit(Op::Next { t, d, to });
         self.assigned = before;
-        let after = self.assigned.clone();
-        self.block(&loop_.otherwise)?;
+        let after = self.assigned;
+        self.block(loop_.otherwise)?;
         self.assigned = after;
         self.code.place(end);
         Ok(())
@@ -690,7 +691,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn try_(&mut self, attempt: &Try) -> Done {
+    fn try_(&mut self, attempt: &Try<'_>) -> Done {
         let Some(finally) = &attempt.finally else {
             return self.try_except(attempt);
         };
@@ -698,10 +699,10 @@ impl Function<'_> {
         let (start_of_finally, end) = (self.code.label(), self.code.label());
         let start = self.code.here();
         self.enclosures.push(Enclosure::Guarded { reason, start: start_of_finally, exits: Vec::new() });
-        let before = self.assigned.clone();
+        let before = self.assigned;
         if attempt.handlers.is_empty() {
-            self.block(&attempt.body)?;
-            self.block(&attempt.otherwise)?;
+            self.block(attempt.body)?;
+            self.block(attempt.otherwise)?;
         } else {
             self.try_except(attempt)?;
         }
@@ -720,7 +721,7 @@ impl Function<'_> {
         self.enclosures.push(Enclosure::Finally { reason });
         self.block(finally)?;
         self.enclosures.pop();
-        self.assigned.extend(after);
+        self.assigned = self.assigned.either(after);
         self.code.emit(Op::EndFinally { t: reason });
         for (number, exit) in exits.into_iter().enumerate() {
             let other = self.code.label();
@@ -746,23 +747,23 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn try_except(&mut self, attempt: &Try) -> Done {
+    fn try_except(&mut self, attempt: &Try<'_>) -> Done {
         let t = self.code.temporaries(2)?;
         let end = self.code.label();
-        let before = self.assigned.clone();
+        let before = self.assigned;
         let start = self.code.here();
         // While the body runs the two registers are free.
-        self.block(&attempt.body)?;
+        self.block(attempt.body)?;
         let stop = self.code.here();
-        self.block(&attempt.otherwise)?;
-        let mut merged = std::mem::replace(&mut self.assigned, before.clone());
+        self.block(attempt.otherwise)?;
+        let mut merged = std::mem::replace(&mut self.assigned, before);
         let to = self.code.to(end);
         self.code.emit(Op::Jump { to });
         let handler = self.code.here();
         self.code.handler(start, stop, handler, t);
         self.code.emit(Op::Handling { t });
         let mut caught_all = false;
-        for clause in &attempt.handlers {
+        for clause in attempt.handlers {
             self.code.span = clause.span;
             let next = self.code.label();
             match &clause.kind {
@@ -781,11 +782,11 @@ impl Function<'_> {
                 Some(target) => self.store(target, t)?,
                 None => self.code.emit(Op::Drop { d: t }),
             }
-            self.block(&clause.body)?;
+            self.block(clause.body)?;
             let to = self.code.to(end);
             self.code.emit(Op::Jump { to });
-            merged = merged.intersection(&self.assigned).copied().collect();
-            self.assigned = before.clone();
+            merged = merged.both(self.assigned);
+            self.assigned = before;
             self.code.place(next);
         }
         if !caught_all {
@@ -798,7 +799,7 @@ impl Function<'_> {
 }
 
 /// The expressions in a target that are evaluated after the value.
-fn target_parts(target: &Target) -> Vec<&Expr> {
+fn target_parts<'e>(target: &'e Target<'e>) -> Vec<&'e Expr<'e>> {
     match &target.kind {
         TargetKind::Name(_) => Vec::new(),
         TargetKind::Attribute(value, _) => vec![value],
@@ -811,7 +812,7 @@ fn target_parts(target: &Target) -> Vec<&Expr> {
     }
 }
 
-fn index_parts<'e>(index: &'e Index, parts: &mut Vec<&'e Expr>) {
+fn index_parts<'e>(index: &'e Index<'e>, parts: &mut Vec<&'e Expr<'e>>) {
     match index {
         Index::Item(e) => parts.push(e),
         Index::Slice(a, b) => parts.extend([a, b].into_iter().flatten()),

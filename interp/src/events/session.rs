@@ -11,7 +11,7 @@ use crate::compile::World;
 use crate::heap::{Dict, Value};
 use crate::host::{Channel, Stream};
 use crate::meter::{Count, Rate};
-use crate::syntax::Limits;
+use crate::syntax::{Limits, Tree};
 use crate::vm::native::{call, value, Args, NativeDef, NativeReturn, Resume};
 use crate::vm::{ThreadId, Uncaught, Vm};
 
@@ -82,7 +82,8 @@ fn begin(vm: &mut Vm, globals: Dict, text: &[u8]) -> Running {
         ready(vm, false);
         return Running::Nothing;
     }
-    let module = match read_statement(text, NAME, &Limits::default()) {
+    let tree = Tree::new();
+    let module = match read_statement(&tree, text, NAME, &Limits::default()) {
         Reading::Complete(module) => module,
         Reading::Incomplete => {
             ready(vm, true);

@@ -17,7 +17,7 @@ const WAYS: usize = 8;
 
 /// The calls of a program, at most so many. A call whose arguments may be one of
 /// several literals is told of once for each.
-pub fn find(module: &Module, names: &Names, most: usize) -> Vec<SeenCall> {
+pub fn find(module: &Module<'_>, names: &Names, most: usize) -> Vec<SeenCall> {
     let finder = Finder { module, names };
     let mut found = Vec::new();
     walk(module, &mut |event| {
@@ -37,7 +37,7 @@ pub fn find(module: &Module, names: &Names, most: usize) -> Vec<SeenCall> {
 }
 
 struct Finder<'t> {
-    module: &'t Module,
+    module: &'t Module<'t>,
     names: &'t Names,
 }
 
@@ -47,7 +47,7 @@ impl Finder<'_> {
         SeenCall { call: Rule::LogWrite, line: 0, arguments, open: false, guess: false }
     }
 
-    fn ways(&self, call: &Call) -> Vec<SeenCall> {
+    fn ways(&self, call: &Call<'_>) -> Vec<SeenCall> {
         let Some((row, guess)) = self.row(call) else { return Vec::new() };
         let (Some(rule), Some(places)) = (row.rule, self.places(call, row)) else { return Vec::new() };
         let open = call.star.is_some() || call.double_star.is_some();
@@ -65,9 +65,9 @@ impl Finder<'_> {
 
     /// What stands in each parameter's place; none for a call that raises
     /// whatever the policy says.
-    fn places<'c>(&self, call: &'c Call, row: &ApiCall) -> Option<Vec<Option<&'c Expr>>> {
+    fn places<'c>(&self, call: &'c Call<'c>, row: &ApiCall) -> Option<Vec<Option<&'c Expr<'c>>>> {
         let mut places: Vec<Option<&Expr>> = call.positional.iter().map(Some).collect();
-        for keyword in &call.keywords {
+        for keyword in call.keywords {
             let name = self.module.symbols.name(keyword.name);
             let place = row.parameters.iter().position(|parameter| parameter.name == name)?;
             if places.len() <= place {
@@ -79,7 +79,7 @@ impl Finder<'_> {
     }
 
     /// The row of the API that is called, and whether that is only likely.
-    fn row(&self, call: &Call) -> Option<(&'static ApiCall, bool)> {
+    fn row(&self, call: &Call<'_>) -> Option<(&'static ApiCall, bool)> {
         match &call.function.kind {
             ExprKind::Name(symbol) if !self.names.bound.contains_key(symbol) => {
                 let name = self.module.symbols.name(*symbol);
@@ -97,7 +97,7 @@ impl Finder<'_> {
     }
 
     /// What an argument may be.
-    fn known(&self, value: &Expr) -> Vec<Known> {
+    fn known(&self, value: &Expr<'_>) -> Vec<Known> {
         let text = |text: &Vec<u8>| match text.len() <= MAXIMUM_ARGUMENT {
             true => Known::Text(text.clone()),
             false => Known::Unknown,

@@ -31,7 +31,7 @@ pub struct Inspection {
 }
 
 /// Looks at a program; `builtin` says whether a name is there without being defined.
-pub fn inspect(module: &Module, builtin: &dyn Fn(&[u8]) -> bool) -> Inspection {
+pub fn inspect(module: &Module<'_>, builtin: &dyn Fn(&[u8]) -> bool) -> Inspection {
     let names = Names::of(module);
     let calls = calls::find(module, &names, MOST);
     Inspection { names: undefined(module, &names, builtin), calls }
@@ -41,7 +41,7 @@ pub fn inspect(module: &Module, builtin: &dyn Fn(&[u8]) -> bool) -> Inspection {
 const GIVEN: [&str; 4] = ["mycontext", "_context", "callfunc", "callargs"];
 
 /// Names that are read, and defined nowhere.
-fn undefined(module: &Module, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) -> Vec<Finding> {
+fn undefined(module: &Module<'_>, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) -> Vec<Finding> {
     let given = |name: &str| {
         builtin(name.as_bytes())
             || TABLE.iter().any(|row| row.class.is_none() && row.name == name)
@@ -60,7 +60,7 @@ fn undefined(module: &Module, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) ->
     found
 }
 
-fn unknown(module: &Module, names: &Names, span: Span, name: &str) -> Finding {
+fn unknown(module: &Module<'_>, names: &Names, span: Span, name: &str) -> Finding {
     let known = TABLE.iter().filter(|row| row.class.is_none()).map(|row| row.name).chain(GIVEN);
     let help = match policies::suggest::call(name, known) {
         Some(advice) => advice,
@@ -86,7 +86,7 @@ fn finding(snippet: Snippet, title: String, help: String) -> Finding {
 }
 
 /// A finding at a place of a program.
-pub fn at(module: &Module, span: Span, title: String) -> Finding {
+pub fn at(module: &Module<'_>, span: Span, title: String) -> Finding {
     finding(Snippet::new(&module.source, span), title, String::new())
 }
 

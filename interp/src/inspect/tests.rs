@@ -2,10 +2,12 @@ use policies::channel::seen::{Known, SeenCall};
 use policies::Call;
 
 use super::{findings, inspect};
-use crate::syntax::Limits;
+use crate::syntax::{Limits, Tree};
 
 fn inspected(text: &str) -> super::Inspection {
-    let module = crate::check::read(text.as_bytes(), "t.repy", &Limits::default()).expect("a sound program");
+    let tree = Tree::new();
+    let module =
+        crate::check::read(&tree, text.as_bytes(), "t.repy", &Limits::default()).expect("a sound program");
     inspect(&module, &|name| name == b"len" || name == b"True")
 }
 
@@ -71,7 +73,9 @@ fn names_that_nothing_defines() {
 
 #[test]
 fn what_refuses_a_program_is_told_with_its_place() {
-    let refusal = crate::check::read(b"x = 1\nimport os\n", "t", &Limits::default()).expect_err("refused");
+    let tree = Tree::new();
+    let refusal =
+        crate::check::read(&tree, b"x = 1\nimport os\n", "t", &Limits::default()).expect_err("refused");
     let told = findings(&refusal);
     assert_eq!((told[0].line, told[0].text.as_str()), (2, "import os"));
     assert!(told[0].marks.contains('^') && told[0].title.contains("import"));

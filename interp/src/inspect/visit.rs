@@ -35,7 +35,7 @@ pub struct Names {
 
 impl Names {
     /// Those of a program.
-    pub fn of(module: &Module) -> Names {
+    pub fn of(module: &Module<'_>) -> Names {
         let mut names = Names::default();
         walk(module, &mut |event| names.note(event));
         names
@@ -60,7 +60,7 @@ impl Names {
 }
 
 /// The Python text of a literal.
-pub fn literal(value: &Expr) -> Option<Vec<u8>> {
+pub fn literal(value: &Expr<'_>) -> Option<Vec<u8>> {
     match &value.kind {
         ExprKind::Str(text) => Some(text.to_vec()),
         ExprKind::Int(number) => Some(number.to_string().into_bytes()),
@@ -72,20 +72,20 @@ pub fn literal(value: &Expr) -> Option<Vec<u8>> {
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'t> {
     /// A name is bound, to this value if it is a plain assignment.
-    Bind(Symbol, Option<&'t Expr>),
+    Bind(Symbol, Option<&'t Expr<'t>>),
     /// A function is defined within a class.
     Method(Symbol),
     /// A name is read.
     Read(Symbol, Span),
     /// Something is called.
-    Call(&'t Call, Span),
+    Call(&'t Call<'t>, Span),
     /// `print` without a target.
     Print(Span),
 }
 
 /// Goes over the whole program in the order of the text.
-pub fn walk<'t>(module: &'t Module, note: &mut dyn FnMut(Event<'t>)) {
-    Walk { note }.block(&module.body, false);
+pub fn walk<'t>(module: &'t Module<'t>, note: &mut dyn FnMut(Event<'t>)) {
+    Walk { note }.block(module.body, false);
 }
 
 struct Walk<'v, 't> {
@@ -93,18 +93,18 @@ struct Walk<'v, 't> {
 }
 
 impl<'t> Walk<'_, 't> {
-    fn block(&mut self, block: &'t Block, class: bool) {
+    fn block(&mut self, block: Block<'t>, class: bool) {
         for statement in block {
             self.statement(statement, class);
         }
     }
 
-    fn statement(&mut self, statement: &'t Stmt, class: bool) {
+    fn statement(&mut self, statement: &'t Stmt<'t>, class: bool) {
         match &statement.kind {
             StmtKind::Expr(value) => self.expr(value),
             StmtKind::Assign(assign) => {
                 self.expr(&assign.value);
-                for target in &assign.targets {
+                for target in assign.targets {
                     self.target(target, Some(&assign.value));
                 }
             }
@@ -115,7 +115,7 @@ impl<'t> Walk<'_, 't> {
             StmtKind::Delete(targets) => targets.iter().for_each(|target| self.target(target, None)),
             StmtKind::Print(print) => {
                 self.exprs(&print.destination);
-                self.exprs(&print.values);
+                self.exprs(print.values);
                 if print.destination.is_none() {
                     (self.note)(Event::Print(statement.span));
                 }
@@ -132,34 +132,34 @@ impl<'t> Walk<'_, 't> {
             StmtKind::Return(value) => self.exprs(value),
             StmtKind::Pass | StmtKind::Break | StmtKind::Continue => {}
             StmtKind::If(statement) => {
-                for arm in &statement.arms {
+                for arm in statement.arms {
                     self.expr(&arm.test);
-                    self.block(&arm.body, class);
+                    self.block(arm.body, class);
                 }
-                self.block(&statement.otherwise, class);
+                self.block(statement.otherwise, class);
             }
             StmtKind::While(statement) => {
                 self.expr(&statement.test);
-                self.block(&statement.body, class);
-                self.block(&statement.otherwise, class);
+                self.block(statement.body, class);
+                self.block(statement.otherwise, class);
             }
             StmtKind::For(statement) => {
                 self.expr(&statement.iterable);
                 self.target(&statement.target, None);
-                self.block(&statement.body, class);
-                self.block(&statement.otherwise, class);
+                self.block(statement.body, class);
+                self.block(statement.otherwise, class);
             }
             StmtKind::Try(statement) => {
-                self.block(&statement.body, class);
-                for handler in &statement.handlers {
+                self.block(statement.body, class);
+                for handler in statement.handlers {
                     self.exprs(&handler.kind);
                     if let Some(target) = &handler.target {
                         self.target(target, None);
                     }
-                    self.block(&handler.body, class);
+                    self.block(handler.body, class);
                 }
-                self.block(&statement.otherwise, class);
-                if let Some(finally) = &statement.finally {
+                self.block(statement.otherwise, class);
+                if let Some(finally) = statement.finally {
                     self.block(finally, class);
                 }
             }
@@ -168,23 +168,23 @@ impl<'t> Walk<'_, 't> {
                 if class {
                     (self.note)(Event::Method(function.name));
                 }
-                for (name, _) in &function.parameters.names {
+                for (name, _) in function.parameters.names {
                     (self.note)(Event::Bind(*name, None));
                 }
-                for parameter in &function.parameters.positional {
+                for parameter in function.parameters.positional {
                     self.exprs(&parameter.default);
                 }
-                self.block(&function.body, false);
+                self.block(function.body, false);
             }
             StmtKind::Class(class) => {
                 (self.note)(Event::Bind(class.name, None));
-                self.exprs(&class.bases);
-                self.block(&class.body, true);
+                self.exprs(class.bases);
+                self.block(class.body, true);
             }
         }
     }
 
-    fn target(&mut self, target: &'t Target, value: Option<&'t Expr>) {
+    fn target(&mut self, target: &'t Target<'t>, value: Option<&'t Expr<'t>>) {
         match &target.kind {
             TargetKind::Name(symbol) => (self.note)(Event::Bind(*symbol, value)),
             TargetKind::Attribute(object, _) => self.expr(object),
@@ -196,30 +196,30 @@ impl<'t> Walk<'_, 't> {
         }
     }
 
-    fn index(&mut self, index: &'t Index) {
+    fn index(&mut self, index: &'t Index<'t>) {
         match index {
             Index::Item(item) => self.expr(item),
             Index::Slice(lower, upper) => {
-                self.exprs(lower);
-                self.exprs(upper);
+                self.exprs(*lower);
+                self.exprs(*upper);
             }
             Index::ExtendedSlice(lower, upper, step) => {
-                self.exprs(lower);
-                self.exprs(upper);
-                self.exprs(step);
+                self.exprs(*lower);
+                self.exprs(*upper);
+                self.exprs(*step);
             }
             Index::Ellipsis => {}
             Index::Dimensions(parts) => parts.iter().for_each(|part| self.index(part)),
         }
     }
 
-    fn exprs(&mut self, exprs: impl IntoIterator<Item = &'t Expr>) {
+    fn exprs(&mut self, exprs: impl IntoIterator<Item = &'t Expr<'t>>) {
         for expr in exprs {
             self.expr(expr);
         }
     }
 
-    fn expr(&mut self, expr: &'t Expr) {
+    fn expr(&mut self, expr: &'t Expr<'t>) {
         match &expr.kind {
             ExprKind::Name(symbol) => (self.note)(Event::Read(*symbol, expr.span)),
             ExprKind::Int(_)
@@ -228,16 +228,16 @@ impl<'t> Walk<'_, 't> {
             | ExprKind::Imaginary(_)
             | ExprKind::Str(_) => {}
             ExprKind::Tuple(items) | ExprKind::List(items) | ExprKind::And(items) | ExprKind::Or(items) => {
-                self.exprs(items);
+                self.exprs(*items);
             }
             ExprKind::Dict(items) => {
-                for (key, value) in items {
+                for (key, value) in *items {
                     self.expr(key);
                     self.expr(value);
                 }
             }
             ExprKind::ListComp(comprehension) => {
-                for clause in &comprehension.clauses {
+                for clause in comprehension.clauses {
                     match clause {
                         Clause::For { target, iterable, .. } => {
                             self.expr(iterable);
@@ -257,10 +257,10 @@ impl<'t> Walk<'_, 't> {
             }
             ExprKind::Call(call) => {
                 self.expr(&call.function);
-                self.exprs(&call.positional);
+                self.exprs(call.positional);
                 self.exprs(call.keywords.iter().map(|keyword| &keyword.value));
-                self.exprs(&call.star);
-                self.exprs(&call.double_star);
+                self.exprs(call.star);
+                self.exprs(call.double_star);
                 (self.note)(Event::Call(call, expr.span));
             }
             ExprKind::Binary(binary) => {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::ast::{ExprKind, LongLiteral};
 use super::finding::Fault;
+use super::tree::Tree;
 
 /// The value of a number token; `negative` if a minus sign belongs to it.
-pub(super) fn number(text: &str, negative: bool) -> ExprKind {
+pub(super) fn number<'t>(tree: &'t Tree, text: &str, negative: bool) -> ExprKind<'t> {
     let sign = if negative { "-" } else { "" };
     if let Some(digits) = text.strip_suffix(['j', 'J']) {
         return ExprKind::Imaginary(float(sign, digits));
@@ -25,6 +26,12 @@ pub(super) fn number(text: &str, negative: bool) -> ExprKind {
         _ => (10, body),
     };
     if !long {
+        // Nearly always a few digits.
+        if radix == 10 && digits.len() < 18 {
+            if let Ok(value) = digits.parse::<i64>() {
+                return ExprKind::Int(if negative { -value } else { value });
+            }
+        }
         // Gives up at the first digit too many, so this is cheap for any length.
         if let Ok(magnitude) = i128::from_str_radix(digits, radix) {
             let value = if negative { -magnitude } else { magnitude };
@@ -33,7 +40,7 @@ pub(super) fn number(text: &str, negative: bool) -> ExprKind {
             }
         }
     }
-    ExprKind::Long(Box::new(LongLiteral { negative, radix, digits: digits.into() }))
+    ExprKind::Long(tree.put(LongLiteral { negative, radix, digits: tree.text(digits) }))
 }
 
 /// A decimal floating-point number, infinite if too large. Rust reads every
@@ -71,6 +78,14 @@ fn unify_line_ends(body: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(unified)
+}
+
+/// The bytes of a byte string token that stand for themselves, all of them; none if there is more to it.
+pub(super) fn plain(token: &[u8]) -> Option<&[u8]> {
+    let (prefix, body) = split(token);
+    let raw = prefix.iter().any(|letter| matches!(letter, b'r' | b'R'));
+    let special = |byte: &u8| *byte == b'\r' || *byte == b'\\' && !raw;
+    (!body.iter().any(special)).then_some(body)
 }
 
 /// Appends the value of a byte string token. The error gives the range of the
@@ -242,7 +257,7 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_python_2() {
-        let shown = |text, negative| format!("{:?}", number(text, negative));
+        let shown = |text, negative| format!("{:?}", number(&Tree::new(), text, negative));
         assert_eq!(shown("0", false), "Int(0)");
         assert_eq!(shown("00", false), "Int(0)");
         assert_eq!(shown("0777", false), "Int(511)");
@@ -257,10 +272,11 @@ mod tests {
             ("017L", 8, "17"),
             ("0l", 10, "0"),
         ] {
-            let ExprKind::Long(long) = number(text, false) else {
+            let tree = Tree::new();
+            let ExprKind::Long(long) = number(&tree, text, false) else {
                 panic!("{text} is a long");
             };
-            assert_eq!((long.radix, &*long.digits), (radix, digits));
+            assert_eq!((long.radix, long.digits), (radix, digits));
         }
         assert_eq!(shown("1.5", true), "Float(-1.5)");
         assert_eq!(shown("0.0", true), "Float(-0.0)");

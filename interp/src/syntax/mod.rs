@@ -14,11 +14,13 @@ mod snippet;
 mod source;
 mod symbol;
 mod token;
+mod tree;
 
 pub use node::Node;
 pub use snippet::{escape, Snippet};
 pub use source::{Source, Span};
 pub use symbol::{Symbol, Symbols};
+pub use tree::Tree;
 
 use finding::{Fault, Finding, What};
 
@@ -43,7 +45,12 @@ impl Default for Limits {
 
 /// Reads a program. The tree is worth something only if there are no findings:
 /// what was found stands in it as a placeholder or not at all.
-pub(crate) fn parse(text: &[u8], file: &str, limits: &Limits) -> (ast::Module, Vec<Finding>) {
+pub(crate) fn parse<'t>(
+    tree: &'t Tree,
+    text: &[u8],
+    file: &str,
+    limits: &Limits,
+) -> (ast::Module<'t>, Vec<Finding>) {
     let limit = limits.source_bytes.min(1 << 30) as usize;
     if text.len() > limit {
         let kept = text.get(..limit.min(1000)).unwrap_or_default();
@@ -66,12 +73,12 @@ pub(crate) fn parse(text: &[u8], file: &str, limits: &Limits) -> (ast::Module, V
         };
         return unreadable(source, place as u32, fault);
     }
-    parser::parse(source, limits)
+    parser::parse(tree, source, limits)
 }
 
 /// The reading of a text that is refused as a whole.
-fn unreadable(source: Source, place: u32, fault: Fault) -> (ast::Module, Vec<Finding>) {
-    let module = ast::Module { source, symbols: Symbols::default(), body: Vec::new() };
+fn unreadable(source: Source, place: u32, fault: Fault) -> (ast::Module<'static>, Vec<Finding>) {
+    let module = ast::Module { source, symbols: Symbols::default(), body: &[] };
     let finding = Finding { span: Span::new(place, place + 1), what: What::Syntax(fault) };
     (module, vec![finding])
 }

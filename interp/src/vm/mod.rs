@@ -290,7 +290,7 @@ impl Vm {
     ///
     /// # Errors
     /// See [`crate::compile::compile`].
-    pub fn load(&mut self, module: &Checked<Module>, globals: Dict) -> Result<Value, CompileError> {
+    pub fn load(&mut self, module: &Checked<Module<'_>>, globals: Dict) -> Result<Value, CompileError> {
         self.load_in(module, globals, World::Closed)
     }
 
@@ -300,7 +300,7 @@ impl Vm {
     /// See [`crate::compile::compile`].
     pub fn load_in(
         &mut self,
-        module: &Checked<Module>,
+        module: &Checked<Module<'_>>,
         globals: Dict,
         world: World,
     ) -> Result<Value, CompileError> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::native::{block, value, Args, NativeDef, NativeReturn};
 use super::{Event, Output, Vm};
 use crate::heap::{Builtin, Dict, Value};
-use crate::syntax::Limits;
+use crate::syntax::{Limits, Tree};
 
 /// Collects what is printed.
 struct Capture(Rc<RefCell<Vec<u8>>>);
@@ -29,7 +29,8 @@ impl Run {
         let printed = Rc::new(RefCell::new(Vec::new()));
         let mut vm = Vm::new(77, 64 << 20, Box::new(Capture(Rc::clone(&printed))));
         let globals = vm.heap.new_dict();
-        let module = crate::check::read(program.as_bytes(), "test.repy", &Limits::default())
+        let tree = Tree::new();
+        let module = crate::check::read(&tree, program.as_bytes(), "test.repy", &Limits::default())
             .unwrap_or_else(|refusal| panic!("{}", refusal.render()));
         let main = vm.load(&module, globals).expect("the program compiles");
         vm.spawn(main, Vec::new(), "MainThread");

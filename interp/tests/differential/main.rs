@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use interp::check::read;
-use interp::syntax::Limits;
+use interp::syntax::{Limits, Tree};
 
 /// A small generator of random numbers (splitmix64): the seed is printed, so a
 /// failure can be repeated.
@@ -168,7 +168,7 @@ fn source(random: &mut Random) -> String {
 /// The tree if we take the source for Repy, the refusal if we do not take it
 /// for Python 2.7; none if that cannot be told, since the dialect refuses it.
 fn ours(source: &str) -> Option<Result<String, String>> {
-    match read(source.as_bytes(), "x", &Limits::default()) {
+    match read(&Tree::new(), source.as_bytes(), "x", &Limits::default()) {
         Ok(module) => Some(Ok(shape::shape(&module))),
         Err(refusal) if refusal.summary().contains("safety_exceptions.") => None,
         Err(refusal) => Some(Err(refusal.to_string())),

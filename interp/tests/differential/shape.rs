@@ -9,7 +9,7 @@ pub fn shape(module: &Module) -> String {
     Shape(module).block(&module.body)
 }
 
-struct Shape<'a>(&'a Module);
+struct Shape<'a>(&'a Module<'a>);
 
 impl Shape<'_> {
     fn name(&self, symbol: Symbol) -> &str {
@@ -38,8 +38,8 @@ impl Shape<'_> {
         format!("({})", self.join(items, |one| self.target(one)))
     }
 
-    fn maybe(&self, item: &Option<Expr>) -> String {
-        item.as_ref().map_or("-".to_owned(), |one| self.expr(one))
+    fn maybe(&self, item: Option<&Expr>) -> String {
+        item.map_or("-".to_owned(), |one| self.expr(one))
     }
 
     fn statement(&self, statement: &Stmt) -> String {
@@ -51,7 +51,7 @@ impl Shape<'_> {
         match kind {
             StmtKind::Expr(value) => format!("(expr {})", self.expr(value)),
             StmtKind::Assign(assign) => {
-                format!("(assign {} {})", self.targets(&assign.targets), self.expr(&assign.value))
+                format!("(assign {} {})", self.targets(assign.targets), self.expr(&assign.value))
             }
             StmtKind::AugAssign(assign) => format!(
                 "(aug {} {} {})",
@@ -62,24 +62,24 @@ impl Shape<'_> {
             StmtKind::Delete(targets) => format!("(del {})", self.targets(targets)),
             StmtKind::Print(print) => format!(
                 "(print {} {} {})",
-                self.maybe(&print.destination),
-                self.exprs(&print.values),
+                self.maybe(print.destination.as_ref()),
+                self.exprs(print.values),
                 if print.newline { "True" } else { "False" }
             ),
             StmtKind::Assert(assert) => {
-                format!("(assert {} {})", self.expr(&assert.test), self.maybe(&assert.message))
+                format!("(assert {} {})", self.expr(&assert.test), self.maybe(assert.message.as_ref()))
             }
             StmtKind::Raise(raise) => format!(
                 "(raise {} {} {})",
-                self.maybe(&raise.kind),
-                self.maybe(&raise.value),
-                self.maybe(&raise.traceback)
+                self.maybe(raise.kind.as_ref()),
+                self.maybe(raise.value.as_ref()),
+                self.maybe(raise.traceback.as_ref())
             ),
-            StmtKind::Return(value) => format!("(return {})", self.maybe(value)),
+            StmtKind::Return(value) => format!("(return {})", self.maybe(value.as_ref())),
             StmtKind::Pass => "pass".to_owned(),
             StmtKind::Break => "break".to_owned(),
             StmtKind::Continue => "continue".to_owned(),
-            StmtKind::If(statement) => self.arms(&statement.arms, &statement.otherwise),
+            StmtKind::If(statement) => self.arms(statement.arms, &statement.otherwise),
             StmtKind::While(statement) => format!(
                 "(while {} {} {})",
                 self.expr(&statement.test),
@@ -98,7 +98,7 @@ impl Shape<'_> {
             StmtKind::Class(class) => format!(
                 "(class {} {} {})",
                 self.name(class.name),
-                self.exprs(&class.bases),
+                self.exprs(class.bases),
                 self.block(&class.body)
             ),
         }
@@ -120,11 +120,11 @@ impl Shape<'_> {
     }
 
     fn attempt(&self, statement: &Try, line: u32) -> String {
-        let handlers = self.join(&statement.handlers, |handler| {
+        let handlers = self.join(statement.handlers, |handler| {
             let target = handler.target.as_ref();
             format!(
                 "(except {} {} {})",
-                self.maybe(&handler.kind),
+                self.maybe(handler.kind.as_ref()),
                 target.map_or("-".to_owned(), |target| self.target(target)),
                 self.block(&handler.body)
             )
@@ -144,8 +144,8 @@ impl Shape<'_> {
     }
 
     fn function(&self, function: &FunctionDef) -> String {
-        let parameters = self.join(&function.parameters.positional, |parameter| {
-            format!("{}={}", self.pattern(&parameter.pattern), self.maybe(&parameter.default))
+        let parameters = self.join(function.parameters.positional, |parameter| {
+            format!("{}={}", self.pattern(&parameter.pattern), self.maybe(parameter.default.as_ref()))
         });
         let name = |symbol: Option<Symbol>| symbol.map_or("-", |symbol| self.name(symbol));
         format!(
@@ -183,7 +183,7 @@ impl Shape<'_> {
         match index {
             Index::Item(item) => self.expr(item),
             Index::Slice(lower, upper) => {
-                format!("(slice {} {} -)", self.maybe(lower), self.maybe(upper))
+                format!("(slice {} {} -)", self.maybe(*lower), self.maybe(*upper))
             }
             Index::ExtendedSlice(lower, upper, step) => {
                 let step = match step {
@@ -193,7 +193,7 @@ impl Shape<'_> {
                     Some(step) => self.expr(step),
                     None => "None".to_owned(),
                 };
-                format!("(slice {} {} {step})", self.maybe(lower), self.maybe(upper))
+                format!("(slice {} {} {step})", self.maybe(*lower), self.maybe(*upper))
             }
             Index::Ellipsis => "...".to_owned(),
             Index::Dimensions(parts) => {
@@ -207,7 +207,7 @@ impl Shape<'_> {
             ExprKind::Name(symbol) => self.placed(*symbol, expr.span.start),
             ExprKind::Int(value) => format!("i{value}"),
             ExprKind::Long(long) => {
-                let value = UBig::from_str_radix(&long.digits, long.radix).expect("digits");
+                let value = UBig::from_str_radix(long.digits, long.radix).expect("digits");
                 let sign = if long.negative && value != UBig::ZERO { "-" } else { "" };
                 format!("l{sign}{value}")
             }
@@ -225,7 +225,7 @@ impl Shape<'_> {
                 format!("(dict {items})")
             }
             ExprKind::ListComp(comprehension) => {
-                let clauses = self.join(&comprehension.clauses, |clause| match clause {
+                let clauses = self.join(comprehension.clauses, |clause| match clause {
                     Clause::For { target, iterable, .. } => {
                         format!("for {} {}", self.target(target), self.expr(iterable))
                     }
@@ -238,15 +238,15 @@ impl Shape<'_> {
             }
             ExprKind::Subscript(subscript) => self.subscript(subscript),
             ExprKind::Call(call) => {
-                let keywords = self.join(&call.keywords, |keyword| {
+                let keywords = self.join(call.keywords, |keyword| {
                     format!("{}={}", self.name(keyword.name), self.expr(&keyword.value))
                 });
                 format!(
                     "(call {} {} ({keywords}) {} {})",
                     self.expr(&call.function),
-                    self.exprs(&call.positional),
-                    self.maybe(&call.star),
-                    self.maybe(&call.double_star)
+                    self.exprs(call.positional),
+                    self.maybe(call.star),
+                    self.maybe(call.double_star)
                 )
             }
             ExprKind::Unary(operator, value) => {
@@ -260,13 +260,13 @@ impl Shape<'_> {
             ExprKind::Not(value) => format!("(Not {})", self.expr(value)),
             ExprKind::Binary(row) => {
                 let mut text = self.expr(&row.first);
-                for step in &row.rest {
+                for step in row.rest {
                     text = format!("({} {text} {})", binary(step.operator), self.expr(&step.operand));
                 }
                 text
             }
             ExprKind::Compare(row) => {
-                let rest = self.join(&row.rest, |step| {
+                let rest = self.join(row.rest, |step| {
                     format!("{} {}", comparison(step.operator), self.expr(&step.operand))
                 });
                 format!("(compare {} {rest})", self.expr(&row.first))

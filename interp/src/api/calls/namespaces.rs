@@ -11,7 +11,7 @@ use crate::api::state::{permit, raise, Api};
 use crate::check;
 use crate::compile::World;
 use crate::heap::{Builtin, Value};
-use crate::syntax::Limits;
+use crate::syntax::{Limits, Tree};
 use crate::vm::native::{call, value, NativeReturn, Resume};
 use crate::vm::Vm;
 
@@ -27,7 +27,8 @@ pub fn make(vm: &mut Vm, bound: &Bound) -> NativeReturn {
     vm.spend(text.len() / 16);
     vm.heap.make_room(text.len().saturating_mul(64))?;
     let limits = Limits::default();
-    let module = match check::read(&text, &name, &limits) {
+    let tree = Tree::new();
+    let module = match check::read(&tree, &text, &name, &limits) {
         Ok(module) => module,
         Err(refusal) => {
             let error = ApiError::new(Class::ValueError, refusal.summary());

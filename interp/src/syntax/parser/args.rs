@@ -11,13 +11,21 @@ use super::{Parser, Result};
 /// 2.7 passes at most so many arguments written one by one.
 const MAX_ARGUMENTS: usize = 255;
 
-impl Parser<'_> {
+/// The arguments of a call as far as they are read.
+struct Arguments<'t> {
+    positional: Vec<Expr<'t>>,
+    keywords: Vec<Keyword<'t>>,
+    star: Option<&'t Expr<'t>>,
+    double_star: Option<&'t Expr<'t>>,
+}
+
+impl<'t> Parser<'_, 't> {
     /// A call of `function`, which began at `start`, from the `(` on.
-    pub(super) fn call(&mut self, function: Expr, start: u32) -> Result<Expr> {
+    pub(super) fn call(&mut self, function: Expr<'t>, start: u32) -> Result<Expr<'t>> {
         self.advance();
         let mut height = function.height;
         let mut call =
-            Call { function, positional: Vec::new(), keywords: Vec::new(), star: None, double_star: None };
+            Arguments { positional: Vec::new(), keywords: Vec::new(), star: None, double_star: None };
         self.arguments(&mut call, &mut height)?;
         self.expect(Kind::CloseParen)?;
         let span = self.span_from(start);
@@ -29,16 +37,24 @@ impl Parser<'_> {
             self.note(span, What::Syntax(fault));
         }
         self.check_repeated(&call.keywords);
-        self.node(ExprKind::Call(Box::new(call)), start, height)
+        let call = Call {
+            function,
+            positional: self.tree.row(&call.positional),
+            keywords: self.tree.row(&call.keywords),
+            star: call.star,
+            double_star: call.double_star,
+        };
+        self.node(ExprKind::Call(self.tree.put(call)), start, height)
     }
 
-    fn arguments(&mut self, call: &mut Call, height: &mut u16) -> Result<()> {
+    fn arguments(&mut self, call: &mut Arguments<'t>, height: &mut u16) -> Result<()> {
         let mut generator: Option<Span> = None;
         let mut count = 0;
         while !self.at(Kind::CloseParen) {
             if self.at(Kind::DoubleStar) {
                 self.advance();
-                call.double_star = Some(self.argument_value(height)?);
+                let value = self.argument_value(height)?;
+                call.double_star = Some(self.tree.put(value));
                 break;
             }
             count += 1;
@@ -47,7 +63,8 @@ impl Parser<'_> {
                     return Err(self.unexpected(None));
                 }
                 self.advance();
-                call.star = Some(self.argument_value(height)?);
+                let value = self.argument_value(height)?;
+                call.star = Some(self.tree.put(value));
                 if self.at(Kind::Comma) {
                     self.advance();
                     if self.at(Kind::CloseParen) {
@@ -78,7 +95,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn argument_value(&mut self, height: &mut u16) -> Result<Expr> {
+    fn argument_value(&mut self, height: &mut u16) -> Result<Expr<'t>> {
         let value = self.test()?;
         *height = (*height).max(value.height);
         Ok(value)
@@ -86,7 +103,7 @@ impl Parser<'_> {
 
     /// One positional or keyword argument. Gives the place of a generator
     /// expression without parentheses.
-    fn argument(&mut self, call: &mut Call, height: &mut u16) -> Result<Option<Span>> {
+    fn argument(&mut self, call: &mut Arguments<'t>, height: &mut u16) -> Result<Option<Span>> {
         let start = self.start();
         let value = self.argument_value(height)?;
         if self.at(Kind::Assign) {
@@ -126,7 +143,7 @@ impl Parser<'_> {
     }
 
     /// The name on the left of `=` in a call.
-    fn keyword_name(&mut self, value: &Expr, span: Span) -> Option<Symbol> {
+    fn keyword_name(&mut self, value: &Expr<'_>, span: Span) -> Option<Symbol> {
         match value.kind {
             ExprKind::Name(name) => {
                 self.check_assignable(name, span);
@@ -143,7 +160,10 @@ impl Parser<'_> {
         }
     }
 
-    fn check_repeated(&mut self, keywords: &[Keyword]) {
+    fn check_repeated(&mut self, keywords: &[Keyword<'_>]) {
+        if keywords.len() < 2 {
+            return;
+        }
         // Few keywords: compare each with those before it. Many: sort.
         let mut names: Vec<(Symbol, Span)> =
             keywords.iter().map(|keyword| (keyword.name, keyword.name_span)).collect();

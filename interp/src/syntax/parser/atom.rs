@@ -8,8 +8,8 @@ use super::super::source::Span;
 use super::super::token::Kind;
 use super::{Parser, Result};
 
-impl Parser<'_> {
-    pub(super) fn atom(&mut self) -> Result<Expr> {
+impl<'a, 't> Parser<'a, 't> {
+    pub(super) fn atom(&mut self) -> Result<Expr<'t>> {
         let start = self.start();
         match self.token.kind {
             Kind::Name => {
@@ -29,40 +29,52 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn number(&mut self, span: Span) -> Result<Expr> {
+    pub(super) fn number(&mut self, span: Span) -> Result<Expr<'t>> {
         let text = std::str::from_utf8(self.slice(span)).unwrap_or_default();
-        self.node(literal::number(text, false), span.start, 0)
+        self.node(literal::number(self.tree, text, false), span.start, 0)
     }
 
     /// Adjacent string literals, joined.
-    fn strings(&mut self) -> Result<Expr> {
+    fn strings(&mut self) -> Result<Expr<'t>> {
         let start = self.start();
-        let mut value = Vec::new();
-        let mut tokens = Vec::new();
-        let mut unicode = false;
-        while matches!(self.token.kind, Kind::Str | Kind::UnicodeStr) {
-            unicode |= self.at(Kind::UnicodeStr);
-            let span = self.advance().span;
-            tokens.push(self.slice(span));
-            if unicode {
-                continue;
-            }
-            if let Err(fault) = literal::string(self.slice(span), &mut value) {
-                self.note(span, What::Syntax(fault));
+        let span = self.advance().span;
+        let unicode = self.previous.kind == Kind::UnicodeStr;
+        if !unicode && !matches!(self.token.kind, Kind::Str | Kind::UnicodeStr) {
+            // Nearly always one literal without an escape: its bytes are its value.
+            if let Some(plain) = literal::plain(self.slice(span)) {
+                return self.node(ExprKind::Str(self.tree.row(plain)), start, 0);
             }
         }
-        if unicode {
+        let mut value = Vec::new();
+        let mut tokens = Vec::new();
+        self.string(span, &mut tokens, (!unicode).then_some(&mut value));
+        let mut any = unicode;
+        while matches!(self.token.kind, Kind::Str | Kind::UnicodeStr) {
+            any |= self.at(Kind::UnicodeStr);
+            let span = self.advance().span;
+            self.string(span, &mut tokens, (!any).then_some(&mut value));
+        }
+        if any {
             let span = self.span_from(start);
             self.note(span, What::Unicode(literal::unicode_repr(&tokens)));
         }
-        self.node(ExprKind::Str(value.into()), start, 0)
+        self.node(ExprKind::Str(self.tree.row(&value)), start, 0)
+    }
+
+    /// One string literal of a row, and its value if that is wanted.
+    fn string(&mut self, span: Span, tokens: &mut Vec<&'a [u8]>, value: Option<&mut Vec<u8>>) {
+        let text = self.slice(span);
+        tokens.push(text);
+        if let Some(Err(fault)) = value.map(|value| literal::string(text, value)) {
+            self.note(span, What::Syntax(fault));
+        }
     }
 
     /// `(…)`: a parenthesized expression, a tuple, and the refused forms.
-    fn parenthesized(&mut self) -> Result<Expr> {
+    fn parenthesized(&mut self) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         if self.eat(Kind::CloseParen) {
-            return self.node(ExprKind::Tuple(Vec::new()), start, 0);
+            return self.node(ExprKind::Tuple(&[]), start, 0);
         }
         let inner = self.start();
         if self.at(Kind::Yield) {
@@ -86,10 +98,10 @@ impl Parser<'_> {
     }
 
     /// `[…]`: a list or a list comprehension.
-    fn list(&mut self) -> Result<Expr> {
+    fn list(&mut self) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         if self.eat(Kind::CloseBracket) {
-            return self.node(ExprKind::List(Vec::new()), start, 0);
+            return self.node(ExprKind::List(&[]), start, 0);
         }
         let first = self.test()?;
         let mut height = first.height;
@@ -98,23 +110,22 @@ impl Parser<'_> {
             self.expect(Kind::CloseBracket)?;
             let element = first;
             let comprehension = ListComp { element, clauses };
-            return self.node(ExprKind::ListComp(Box::new(comprehension)), start, height);
+            return self.node(ExprKind::ListComp(self.tree.put(comprehension)), start, height);
         }
-        let mut items = vec![first];
-        while self.eat(Kind::Comma) {
-            if self.at(Kind::CloseBracket) {
-                break;
+        let items = self.row(first, |parser| {
+            if !parser.eat(Kind::Comma) || parser.at(Kind::CloseBracket) {
+                return Ok(None);
             }
-            let item = self.test()?;
+            let item = parser.test()?;
             height = height.max(item.height);
-            items.push(item);
-        }
+            Ok(Some(item))
+        })?;
         self.expect(Kind::CloseBracket)?;
         self.node(ExprKind::List(items), start, height)
     }
 
     /// The `for` and `if` clauses of a list comprehension.
-    fn list_clauses(&mut self, height: &mut u16) -> Result<Vec<Clause>> {
+    fn list_clauses(&mut self, height: &mut u16) -> Result<&'t [Clause<'t>]> {
         let mut clauses = Vec::new();
         loop {
             let start = self.start();
@@ -138,7 +149,7 @@ impl Parser<'_> {
                 *height = (*height).max(test.height);
                 clauses.push(Clause::If(test));
             } else {
-                return Ok(clauses);
+                return Ok(self.tree.row(&clauses));
             }
         }
     }
@@ -160,10 +171,10 @@ impl Parser<'_> {
     }
 
     /// `{…}`: a dict, and the refused sets and comprehensions.
-    fn braces(&mut self) -> Result<Expr> {
+    fn braces(&mut self) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         if self.eat(Kind::CloseBrace) {
-            return self.node(ExprKind::Dict(Vec::new()), start, 0);
+            return self.node(ExprKind::Dict(&[]), start, 0);
         }
         let key = self.test()?;
         if !self.at(Kind::Colon) {
@@ -177,23 +188,22 @@ impl Parser<'_> {
             return Ok(self.placeholder(start, Node::DictComp));
         }
         let mut height = key.height.max(value.height);
-        let mut items = vec![(key, value)];
-        while self.eat(Kind::Comma) {
-            if self.at(Kind::CloseBrace) {
-                break;
+        let items = self.row((key, value), |parser| {
+            if !parser.eat(Kind::Comma) || parser.at(Kind::CloseBrace) {
+                return Ok(None);
             }
-            let key = self.test()?;
-            self.expect(Kind::Colon)?;
-            let value = self.test()?;
+            let key = parser.test()?;
+            parser.expect(Kind::Colon)?;
+            let value = parser.test()?;
             height = height.max(key.height).max(value.height);
-            items.push((key, value));
-        }
+            Ok(Some((key, value)))
+        })?;
         self.expect(Kind::CloseBrace)?;
         self.node(ExprKind::Dict(items), start, height)
     }
 
     /// A set or a set comprehension whose first element is read.
-    fn set(&mut self, start: u32) -> Result<Expr> {
+    fn set(&mut self, start: u32) -> Result<Expr<'t>> {
         let mut node = Node::Set;
         if self.at(Kind::For) {
             self.generator_clauses()?;
@@ -210,7 +220,7 @@ impl Parser<'_> {
         Ok(self.placeholder(start, node))
     }
 
-    fn backquotes(&mut self) -> Result<Expr> {
+    fn backquotes(&mut self) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         // No comma at the end is possible here: 2.7's `testlist1`.
         self.test()?;
@@ -222,7 +232,7 @@ impl Parser<'_> {
     }
 
     /// `yield` with or without values.
-    pub(super) fn yield_expression(&mut self) -> Result<Expr> {
+    pub(super) fn yield_expression(&mut self) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         if self.starts_expression() {
             self.test_list()?;
@@ -231,14 +241,14 @@ impl Parser<'_> {
     }
 
     /// Attributes, subscripts and calls behind an operand that began at `start`.
-    pub(super) fn trailers(&mut self, mut value: Expr, start: u32) -> Result<Expr> {
+    pub(super) fn trailers(&mut self, mut value: Expr<'t>, start: u32) -> Result<Expr<'t>> {
         loop {
             let parts = value.height;
             value = match self.token.kind {
                 Kind::Dot => {
                     self.advance();
                     let name = self.expect(Kind::Name)?.symbol;
-                    self.node(ExprKind::Attribute(Box::new(value), name), start, parts)?
+                    self.node(ExprKind::Attribute(self.tree.put(value), name), start, parts)?
                 }
                 Kind::OpenBracket => self.nested(|parser| parser.subscript(value, start))?,
                 Kind::OpenParen => self.nested(|parser| parser.call(value, start))?,
@@ -247,7 +257,7 @@ impl Parser<'_> {
         }
     }
 
-    fn subscript(&mut self, value: Expr, start: u32) -> Result<Expr> {
+    fn subscript(&mut self, value: Expr<'t>, start: u32) -> Result<Expr<'t>> {
         self.advance();
         let mut height = value.height;
         let begin = self.start();
@@ -260,7 +270,7 @@ impl Parser<'_> {
                 }
                 dimensions.push(self.index(&mut height)?);
             }
-            self.join_dimensions(dimensions, begin)?
+            self.join_dimensions(&dimensions, begin)?
         } else {
             first
         };
@@ -269,28 +279,28 @@ impl Parser<'_> {
             height = height.max(item.height);
         }
         let subscript = Subscript { value, index };
-        self.node(ExprKind::Subscript(Box::new(subscript)), start, height)
+        self.node(ExprKind::Subscript(self.tree.put(subscript)), start, height)
     }
 
     /// Several dimensions: a plain tuple unless one is a slice or `...`.
-    fn join_dimensions(&mut self, dimensions: Vec<Index>, begin: u32) -> Result<Index> {
+    fn join_dimensions(&mut self, dimensions: &[Index<'t>], begin: u32) -> Result<Index<'t>> {
         if !dimensions.iter().all(|part| matches!(part, Index::Item(_))) {
-            return Ok(Index::Dimensions(dimensions));
+            return Ok(Index::Dimensions(self.tree.row(dimensions)));
         }
-        let items: Vec<Expr> = dimensions
-            .into_iter()
+        let items: Vec<Expr<'t>> = dimensions
+            .iter()
             .filter_map(|part| match part {
-                Index::Item(item) => Some(item),
+                Index::Item(item) => Some(*item),
                 _ => None,
             })
             .collect();
         let height = items.iter().map(|item| item.height).max().unwrap_or(0);
-        let tuple = self.node(ExprKind::Tuple(items), begin, height)?;
+        let tuple = self.node(ExprKind::Tuple(self.tree.row(&items)), begin, height)?;
         Ok(Index::Item(tuple))
     }
 
     /// One dimension between square brackets.
-    fn index(&mut self, height: &mut u16) -> Result<Index> {
+    fn index(&mut self, height: &mut u16) -> Result<Index<'t>> {
         if self.at(Kind::Dot) {
             for _ in 0..3 {
                 self.expect(Kind::Dot)?;
@@ -302,7 +312,7 @@ impl Parser<'_> {
             false => Some(self.bound(height)?),
         };
         match (lower, self.eat(Kind::Colon)) {
-            (Some(item), false) => Ok(Index::Item(item)),
+            (Some(item), false) => Ok(Index::Item(*item)),
             (lower, _) => {
                 let upper = match self.starts_expression() {
                     true => Some(self.bound(height)?),
@@ -320,9 +330,9 @@ impl Parser<'_> {
         }
     }
 
-    fn bound(&mut self, height: &mut u16) -> Result<Expr> {
+    fn bound(&mut self, height: &mut u16) -> Result<&'t Expr<'t>> {
         let bound = self.test()?;
         *height = (*height).max(bound.height);
-        Ok(bound)
+        Ok(self.tree.put(bound))
     }
 }

@@ -1,6 +1,6 @@
 //! Compound statements: those with blocks.
 
-use super::super::ast::{Block, ClassDef, For, FunctionDef, Handler, If, IfArm, StmtKind, Try, While};
+use super::super::ast::{Block, ClassDef, For, FunctionDef, Handler, If, IfArm, Stmt, StmtKind, Try, While};
 use super::super::finding::{Fault, What};
 use super::super::node::Node;
 use super::super::source::Span;
@@ -8,8 +8,8 @@ use super::super::token::Kind;
 use super::target::Action;
 use super::{Frame, Headed, Parser, Result, Scope, ScopeKind};
 
-impl Parser<'_> {
-    pub(super) fn if_statement(&mut self) -> Result<Headed> {
+impl<'t> Parser<'_, 't> {
+    pub(super) fn if_statement(&mut self) -> Result<Headed<'t>> {
         let mut arms = Vec::with_capacity(1);
         let mut header_end = 0;
         loop {
@@ -25,42 +25,43 @@ impl Parser<'_> {
             }
         }
         let otherwise = self.else_block()?;
-        let kind = StmtKind::If(Box::new(If { arms, otherwise }));
+        let kind = StmtKind::If(self.tree.put(If { arms: self.tree.row(&arms), otherwise }));
         Ok((kind, header_end))
     }
 
     /// An `else` with its block, or nothing.
-    fn else_block(&mut self) -> Result<Block> {
+    fn else_block(&mut self) -> Result<Block<'t>> {
         match self.eat(Kind::Else) {
             true => Ok(self.suite()?.0),
-            false => Ok(Vec::new()),
+            false => Ok(&[]),
         }
     }
 
-    pub(super) fn while_statement(&mut self) -> Result<Headed> {
+    pub(super) fn while_statement(&mut self) -> Result<Headed<'t>> {
         let place = self.advance().span;
         let test = self.test()?;
         let (body, end) = self.framed_suite(Frame::Loop, place)?;
         let otherwise = self.else_block()?;
-        let kind = StmtKind::While(Box::new(While { test, body, otherwise }));
+        let kind = StmtKind::While(self.tree.put(While { test, body, otherwise }));
         Ok((kind, end))
     }
 
-    pub(super) fn for_statement(&mut self) -> Result<Headed> {
+    pub(super) fn for_statement(&mut self) -> Result<Headed<'t>> {
         let place = self.advance().span;
         let target = self.target_list(Kind::In)?;
         self.expect(Kind::In)?;
         let iterable = self.test_list()?;
         let (body, end) = self.framed_suite(Frame::Loop, place)?;
         let otherwise = self.else_block()?;
-        let kind = StmtKind::For(Box::new(For { target, iterable, body, otherwise }));
+        let kind = StmtKind::For(self.tree.put(For { target, iterable, body, otherwise }));
         Ok((kind, end))
     }
 
-    pub(super) fn try_statement(&mut self) -> Result<Headed> {
+    pub(super) fn try_statement(&mut self) -> Result<Headed<'t>> {
         let place = self.advance().span;
         let (body, end) = self.framed_suite(Frame::Guarded, place)?;
-        let mut statement = Try { body, handlers: Vec::new(), otherwise: Vec::new(), finally: None };
+        let mut statement = Try { body, handlers: &[], otherwise: &[], finally: None };
+        let mut handlers = Vec::new();
         let mut bare: Option<Span> = None;
         while self.at(Kind::Except) {
             if let Some(span) = bare.take() {
@@ -71,20 +72,21 @@ impl Parser<'_> {
             if handler.kind.is_none() {
                 bare = Some(handler.span);
             }
-            statement.handlers.push(handler);
+            handlers.push(handler);
         }
-        if !statement.handlers.is_empty() {
+        statement.handlers = self.tree.row(&handlers);
+        if !handlers.is_empty() {
             statement.otherwise = self.else_block()?;
         }
         if self.eat(Kind::Finally) {
             statement.finally = Some(self.framed_suite(Frame::FinallyEnd, place)?.0);
-        } else if statement.handlers.is_empty() {
+        } else if handlers.is_empty() {
             return Err(self.unexpected(Some(Kind::Except)));
         }
-        Ok((StmtKind::Try(Box::new(statement)), end))
+        Ok((StmtKind::Try(self.tree.put(statement)), end))
     }
 
-    fn handler(&mut self) -> Result<Handler> {
+    fn handler(&mut self) -> Result<Handler<'t>> {
         let place = self.advance().span;
         let mut kind = None;
         let mut target = None;
@@ -100,7 +102,7 @@ impl Parser<'_> {
     }
 
     /// `with`, refused; what stands in its block is read for further findings.
-    pub(super) fn with_statement(&mut self) -> Result<Headed> {
+    pub(super) fn with_statement(&mut self) -> Result<Headed<'t>> {
         let start = self.advance().span.start;
         loop {
             self.test()?;
@@ -114,12 +116,13 @@ impl Parser<'_> {
         }
         let test = self.placeholder(start, Node::With);
         let (body, end) = self.suite()?;
-        let kind = StmtKind::If(Box::new(If { arms: vec![IfArm { test, body }], otherwise: Vec::new() }));
+        let kind =
+            StmtKind::If(self.tree.put(If { arms: self.tree.row(&[IfArm { test, body }]), otherwise: &[] }));
         Ok((kind, end))
     }
 
     /// Decorators, refused, with the definition they stand before.
-    pub(super) fn decorators(&mut self, body: &mut Block) -> Result<()> {
+    pub(super) fn decorators(&mut self, body: &mut Vec<Stmt<'t>>) -> Result<()> {
         let start = self.start();
         while self.eat(Kind::At) {
             self.test()?;
@@ -136,14 +139,14 @@ impl Parser<'_> {
     }
 
     /// A block that is a function or class of its own.
-    fn scoped_suite(&mut self, kind: ScopeKind) -> Result<(Block, u32)> {
+    fn scoped_suite(&mut self, kind: ScopeKind) -> Result<(Block<'t>, u32)> {
         self.scopes.push(Scope::new(kind));
         let suite = self.suite();
         self.scopes.pop();
         suite
     }
 
-    pub(super) fn def_statement(&mut self) -> Result<Headed> {
+    pub(super) fn def_statement(&mut self) -> Result<Headed<'t>> {
         self.advance();
         let name = self.expect(Kind::Name)?;
         self.check_assignable(name.symbol, name.span);
@@ -151,7 +154,7 @@ impl Parser<'_> {
         let parameters = self.parameters(Kind::CloseParen)?;
         self.expect(Kind::CloseParen)?;
         let (body, end) = self.scoped_suite(ScopeKind::Function)?;
-        let kind = StmtKind::Def(Box::new(FunctionDef {
+        let kind = StmtKind::Def(self.tree.put(FunctionDef {
             name: name.symbol,
             name_span: name.span,
             parameters,
@@ -160,7 +163,7 @@ impl Parser<'_> {
         Ok((kind, end))
     }
 
-    pub(super) fn class_statement(&mut self) -> Result<Headed> {
+    pub(super) fn class_statement(&mut self) -> Result<Headed<'t>> {
         self.advance();
         let name = self.expect(Kind::Name)?;
         self.check_assignable(name.symbol, name.span);
@@ -175,8 +178,12 @@ impl Parser<'_> {
             self.expect(Kind::CloseParen)?;
         }
         let (body, end) = self.scoped_suite(ScopeKind::Class)?;
-        let kind =
-            StmtKind::Class(Box::new(ClassDef { name: name.symbol, name_span: name.span, bases, body }));
+        let kind = StmtKind::Class(self.tree.put(ClassDef {
+            name: name.symbol,
+            name_span: name.span,
+            bases: self.tree.row(&bases),
+            body,
+        }));
         Ok((kind, end))
     }
 }

@@ -48,9 +48,9 @@ pub(super) fn augmented_operator(kind: Kind) -> Option<BinaryOperator> {
     })
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'_, 't> {
     /// An expression: 2.7's `test`.
-    pub(super) fn test(&mut self) -> Result<Expr> {
+    pub(super) fn test(&mut self) -> Result<Expr<'t>> {
         if self.at(Kind::Lambda) {
             return self.lambda(false);
         }
@@ -63,7 +63,7 @@ impl Parser<'_> {
     }
 
     /// An expression where `if` would begin a clause: 2.7's `old_test`.
-    pub(super) fn old_test(&mut self) -> Result<Expr> {
+    pub(super) fn old_test(&mut self) -> Result<Expr<'t>> {
         if self.at(Kind::Lambda) {
             return self.lambda(true);
         }
@@ -71,7 +71,7 @@ impl Parser<'_> {
     }
 
     /// `value if condition else other`, from the `if` on.
-    fn conditional(&mut self, start: u32) -> Result<Expr> {
+    fn conditional(&mut self, start: u32) -> Result<Expr<'t>> {
         self.advance();
         self.or_test()?;
         self.expect(Kind::Else)?;
@@ -80,7 +80,7 @@ impl Parser<'_> {
     }
 
     /// `lambda parameters: value`.
-    fn lambda(&mut self, old: bool) -> Result<Expr> {
+    fn lambda(&mut self, old: bool) -> Result<Expr<'t>> {
         let start = self.advance().span.start;
         self.parameters(Kind::Colon)?;
         self.expect(Kind::Colon)?;
@@ -88,11 +88,11 @@ impl Parser<'_> {
         Ok(self.placeholder(start, Node::Lambda))
     }
 
-    pub(super) fn or_test(&mut self) -> Result<Expr> {
+    pub(super) fn or_test(&mut self) -> Result<Expr<'t>> {
         self.logical(Kind::Or, Self::and_test, ExprKind::Or)
     }
 
-    fn and_test(&mut self) -> Result<Expr> {
+    fn and_test(&mut self) -> Result<Expr<'t>> {
         self.logical(Kind::And, Self::not_test, ExprKind::And)
     }
 
@@ -100,25 +100,27 @@ impl Parser<'_> {
     fn logical(
         &mut self,
         operator: Kind,
-        part: impl Fn(&mut Self) -> Result<Expr>,
-        make: fn(Vec<Expr>) -> ExprKind,
-    ) -> Result<Expr> {
+        part: impl Fn(&mut Self) -> Result<Expr<'t>>,
+        make: fn(&'t [Expr<'t>]) -> ExprKind<'t>,
+    ) -> Result<Expr<'t>> {
         let start = self.start();
         let first = part(self)?;
         if !self.at(operator) {
             return Ok(first);
         }
         let mut height = first.height;
-        let mut parts = vec![first];
-        while self.eat(operator) {
-            let next = part(self)?;
+        let parts = self.row(first, |parser| {
+            if !parser.eat(operator) {
+                return Ok(None);
+            }
+            let next = part(parser)?;
             height = height.max(next.height);
-            parts.push(next);
-        }
+            Ok(Some(next))
+        })?;
         self.node(make(parts), start, height)
     }
 
-    fn not_test(&mut self) -> Result<Expr> {
+    fn not_test(&mut self) -> Result<Expr<'t>> {
         if !self.at(Kind::Not) {
             return self.comparison();
         }
@@ -133,31 +135,36 @@ impl Parser<'_> {
         let mut value = self.comparison()?;
         for start in starts.into_iter().rev() {
             let height = value.height;
-            value = self.node(ExprKind::Not(Box::new(value)), start, height)?;
+            value = self.node(ExprKind::Not(self.tree.put(value)), start, height)?;
         }
         Ok(value)
     }
 
-    fn comparison(&mut self) -> Result<Expr> {
+    fn comparison(&mut self) -> Result<Expr<'t>> {
         let start = self.start();
         let first = self.expression()?;
-        let Some(mut operator) = self.compare_operator()? else {
+        let Some(operator) = self.compare_operator()? else {
             return Ok(first);
         };
         let mut height = first.height;
-        let mut rest = Vec::with_capacity(1);
-        loop {
-            let (operator_kind, operator_span) = operator;
-            let operand = self.expression()?;
-            height = height.max(operand.height);
-            rest.push(CompareStep { operator: operator_kind, operator_span, operand });
-            match self.compare_operator()? {
-                Some(next) => operator = next,
-                None => break,
-            }
-        }
+        let step = self.compare_step(operator, &mut height)?;
+        let rest = self.row(step, |parser| match parser.compare_operator()? {
+            Some(operator) => parser.compare_step(operator, &mut height).map(Some),
+            None => Ok(None),
+        })?;
         let compare = Compare { first, rest };
-        self.node(ExprKind::Compare(Box::new(compare)), start, height)
+        self.node(ExprKind::Compare(self.tree.put(compare)), start, height)
+    }
+
+    /// What follows a comparison operator.
+    fn compare_step(
+        &mut self,
+        (operator, operator_span): (CompareOperator, Span),
+        height: &mut u16,
+    ) -> Result<CompareStep<'t>> {
+        let operand = self.expression()?;
+        *height = (*height).max(operand.height);
+        Ok(CompareStep { operator, operator_span, operand })
     }
 
     /// Takes a comparison operator if one comes.
@@ -189,38 +196,47 @@ impl Parser<'_> {
     }
 
     /// Everything that binds tighter than comparisons: 2.7's `expr`.
-    pub(super) fn expression(&mut self) -> Result<Expr> {
+    pub(super) fn expression(&mut self) -> Result<Expr<'t>> {
         self.binary(0)
     }
 
     /// A row of binary operators that bind at least as tightly as `level`.
-    fn binary(&mut self, level: u8) -> Result<Expr> {
+    fn binary(&mut self, level: u8) -> Result<Expr<'t>> {
         let start = self.start();
         let mut first = self.factor()?;
-        while let Some((mut operator, precedence)) = binary_operator(self.token.kind) {
+        while let Some((operator, precedence)) = binary_operator(self.token.kind) {
             if precedence < level {
                 break;
             }
             let mut height = first.height;
-            let mut rest = Vec::with_capacity(1);
-            loop {
-                let operator_span = self.advance().span;
-                let operand = self.binary(precedence + 1)?;
-                height = height.max(operand.height);
-                rest.push(BinaryStep { operator, operator_span, operand });
-                match binary_operator(self.token.kind) {
-                    Some((next, same)) if same == precedence => operator = next,
-                    _ => break,
+            let step = self.binary_step(operator, precedence, &mut height)?;
+            let rest = self.row(step, |parser| match binary_operator(parser.token.kind) {
+                Some((operator, same)) if same == precedence => {
+                    parser.binary_step(operator, precedence, &mut height).map(Some)
                 }
-            }
+                _ => Ok(None),
+            })?;
             let binary = Binary { first, rest };
-            first = self.node(ExprKind::Binary(Box::new(binary)), start, height)?;
+            first = self.node(ExprKind::Binary(self.tree.put(binary)), start, height)?;
         }
         Ok(first)
     }
 
+    /// The operator that is the current token, with its right operand.
+    fn binary_step(
+        &mut self,
+        operator: BinaryOperator,
+        precedence: u8,
+        height: &mut u16,
+    ) -> Result<BinaryStep<'t>> {
+        let operator_span = self.advance().span;
+        let operand = self.binary(precedence + 1)?;
+        *height = (*height).max(operand.height);
+        Ok(BinaryStep { operator, operator_span, operand })
+    }
+
     /// Signs and what follows them.
-    fn factor(&mut self) -> Result<Expr> {
+    fn factor(&mut self) -> Result<Expr<'t>> {
         if !matches!(self.token.kind, Kind::Minus | Kind::Plus | Kind::Tilde) {
             return self.power();
         }
@@ -247,14 +263,14 @@ impl Parser<'_> {
         };
         for (sign, start) in signs.into_iter().rev() {
             let height = value.height;
-            value = self.node(ExprKind::Unary(sign, Box::new(value)), start, height)?;
+            value = self.node(ExprKind::Unary(sign, self.tree.put(value)), start, height)?;
         }
         Ok(value)
     }
 
     /// A number behind a minus sign. As in 2.7 the sign becomes part of the
     /// number and is taken from `signs`, unless something binds tighter.
-    fn negative_number(&mut self, start: u32, signs: &mut Vec<(UnaryOperator, u32)>) -> Result<Expr> {
+    fn negative_number(&mut self, start: u32, signs: &mut Vec<(UnaryOperator, u32)>) -> Result<Expr<'t>> {
         let token = self.advance();
         if matches!(self.token.kind, Kind::Dot | Kind::OpenBracket | Kind::OpenParen | Kind::DoubleStar) {
             let number = self.number(token.span)?;
@@ -262,17 +278,17 @@ impl Parser<'_> {
         }
         signs.pop();
         let text = std::str::from_utf8(self.slice(token.span)).unwrap_or_default();
-        self.node(literal::number(text, true), start, 0)
+        self.node(literal::number(self.tree, text, true), start, 0)
     }
 
     /// An operand with what is applied to it, and a power of that.
-    fn power(&mut self) -> Result<Expr> {
+    fn power(&mut self) -> Result<Expr<'t>> {
         let start = self.start();
         let atom = self.atom()?;
         self.power_of(atom, start)
     }
 
-    fn power_of(&mut self, atom: Expr, start: u32) -> Result<Expr> {
+    fn power_of(&mut self, atom: Expr<'t>, start: u32) -> Result<Expr<'t>> {
         let first = self.trailers(atom, start)?;
         if !self.at(Kind::DoubleStar) {
             return Ok(first);
@@ -281,12 +297,12 @@ impl Parser<'_> {
         let operand = self.nested(Self::factor)?;
         let height = first.height.max(operand.height);
         let step = BinaryStep { operator: BinaryOperator::Power, operator_span, operand };
-        let binary = Binary { first, rest: vec![step] };
-        self.node(ExprKind::Binary(Box::new(binary)), start, height)
+        let binary = Binary { first, rest: self.tree.row(&[step]) };
+        self.node(ExprKind::Binary(self.tree.put(binary)), start, height)
     }
 
     /// One or more expressions; a tuple if there is a comma: 2.7's `testlist`.
-    pub(super) fn test_list(&mut self) -> Result<Expr> {
+    pub(super) fn test_list(&mut self) -> Result<Expr<'t>> {
         let start = self.start();
         let first = self.test()?;
         self.list_from(first, start, Self::test)
@@ -295,23 +311,22 @@ impl Parser<'_> {
     /// The rest of a list of expressions whose first is read.
     pub(super) fn list_from(
         &mut self,
-        first: Expr,
+        first: Expr<'t>,
         start: u32,
-        part: fn(&mut Self) -> Result<Expr>,
-    ) -> Result<Expr> {
+        part: fn(&mut Self) -> Result<Expr<'t>>,
+    ) -> Result<Expr<'t>> {
         if !self.at(Kind::Comma) {
             return Ok(first);
         }
         let mut height = first.height;
-        let mut items = vec![first];
-        while self.eat(Kind::Comma) {
-            if !self.starts_expression() {
-                break;
+        let items = self.row(first, |parser| {
+            if !parser.eat(Kind::Comma) || !parser.starts_expression() {
+                return Ok(None);
             }
-            let item = part(self)?;
+            let item = part(parser)?;
             height = height.max(item.height);
-            items.push(item);
-        }
+            Ok(Some(item))
+        })?;
         self.node(ExprKind::Tuple(items), start, height)
     }
 

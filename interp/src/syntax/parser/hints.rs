@@ -14,7 +14,7 @@ const PYTHON_3_WORDS: &[(&str, &str)] = &[
     ("case", "use if and elif"),
 ];
 
-impl Parser<'_> {
+impl Parser<'_, '_> {
     /// Notes that the current token cannot stand here; `expected` is what was
     /// needed if only one thing was possible.
     pub(super) fn unexpected(&mut self, expected: Option<Kind>) -> Stop {

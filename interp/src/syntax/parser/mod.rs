@@ -23,6 +23,7 @@ use super::node::Node;
 use super::source::{Source, Span};
 use super::symbol::Symbol;
 use super::token::{Kind, Token};
+use super::tree::Tree;
 use super::Limits;
 
 /// How deep brackets, lambdas, powers and the like may stand in one another.
@@ -73,9 +74,9 @@ impl Scope {
 
 /// Reads a text that holds no NUL. The tree is complete only if there are no
 /// findings.
-pub(super) fn parse(source: Source, limits: &Limits) -> (Module, Vec<Finding>) {
+pub(super) fn parse<'t>(tree: &'t Tree, source: Source, limits: &Limits) -> (Module<'t>, Vec<Finding>) {
     let text = source.text();
-    let mut parser = Parser::new(text, limits);
+    let mut parser = Parser::new(tree, text, limits);
     parser.advance();
     let body = parser.module();
     let Parser { lexer, findings, .. } = parser;
@@ -84,7 +85,8 @@ pub(super) fn parse(source: Source, limits: &Limits) -> (Module, Vec<Finding>) {
     (module, findings)
 }
 
-struct Parser<'a> {
+struct Parser<'a, 't> {
+    tree: &'t Tree,
     text: &'a [u8],
     lexer: Lexer<'a>,
     token: Token,
@@ -101,15 +103,18 @@ struct Parser<'a> {
     statement: Kind,
     none: Symbol,
     debug: Symbol,
+    /// Empty vectors for the statements of blocks.
+    spare: Vec<Vec<Stmt<'t>>>,
 }
 
-impl<'a> Parser<'a> {
-    fn new(text: &'a [u8], limits: &Limits) -> Self {
+impl<'a, 't> Parser<'a, 't> {
+    fn new(tree: &'t Tree, text: &'a [u8], limits: &Limits) -> Self {
         let mut lexer = Lexer::new(text, limits.tokens, limits.hash_seed);
         let none = lexer.symbols.intern("None");
         let debug = lexer.symbols.intern("__debug__");
         let token = Token { kind: Kind::Newline, span: Span::default(), symbol: none };
         Parser {
+            tree,
             text,
             lexer,
             token,
@@ -122,6 +127,7 @@ impl<'a> Parser<'a> {
             statement: Kind::Newline,
             none,
             debug,
+            spare: Vec::new(),
         }
     }
 
@@ -197,7 +203,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Makes an expression that began at `start` and ends at what has been read.
-    fn node(&mut self, kind: ExprKind, start: u32, parts: u16) -> Result<Expr> {
+    fn node(&mut self, kind: ExprKind<'t>, start: u32, parts: u16) -> Result<Expr<'t>> {
         let span = self.span_from(start);
         if parts >= MAX_HEIGHT {
             return Err(self.too_deep(span));
@@ -207,10 +213,10 @@ impl<'a> Parser<'a> {
 
     /// What stands in the tree for a construct outside the dialect. Its height
     /// of 0 tells it from all others.
-    fn placeholder(&mut self, start: u32, node: Node) -> Expr {
+    fn placeholder(&mut self, start: u32, node: Node) -> Expr<'t> {
         let span = self.span_from(start);
         self.foreign(span, node);
-        Expr { kind: ExprKind::Tuple(Vec::new()), span, height: 0 }
+        Expr { kind: ExprKind::Tuple(&[]), span, height: 0 }
     }
 
     fn too_deep(&mut self, span: Span) -> Stop {
@@ -234,11 +240,11 @@ impl<'a> Parser<'a> {
         result
     }
 
-    fn module(&mut self) -> Block {
+    fn module(&mut self) -> Block<'t> {
         let mut body = Vec::new();
         loop {
             match self.token.kind {
-                Kind::End => return body,
+                Kind::End => return self.tree.row(&body),
                 // A line that holds nothing but a joined line end.
                 Kind::Newline => {
                     self.advance();
@@ -250,7 +256,7 @@ impl<'a> Parser<'a> {
 
     /// Reads statements up to the end of their block, that is up to a Dedent
     /// (left for the caller) or the end of the text.
-    fn statements(&mut self, body: &mut Block) {
+    fn statements(&mut self, body: &mut Vec<Stmt<'t>>) {
         loop {
             match self.token.kind {
                 Kind::End | Kind::Dedent => {
@@ -277,7 +283,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unexpected_indent(&mut self, body: &mut Block) {
+    fn unexpected_indent(&mut self, body: &mut Vec<Stmt<'t>>) {
         if !self.after_error {
             let fault = Fault::indentation(
                 "unexpected indent",
@@ -291,7 +297,7 @@ impl<'a> Parser<'a> {
 
     /// The statements between an Indent, which is the current token, and its
     /// Dedent.
-    fn indented(&mut self, body: &mut Block) {
+    fn indented(&mut self, body: &mut Vec<Stmt<'t>>) {
         self.advance();
         self.blocks += 1;
         self.statements(body);
@@ -301,7 +307,7 @@ impl<'a> Parser<'a> {
 
     /// Goes on behind the line with the error; a block that belongs to it is
     /// read for further errors.
-    fn recover(&mut self, body: &mut Block) {
+    fn recover(&mut self, body: &mut Vec<Stmt<'t>>) {
         self.lexer.leave_brackets();
         loop {
             match self.token.kind {
@@ -323,7 +329,7 @@ impl<'a> Parser<'a> {
     }
 
     /// One statement of any kind, or one line of simple statements.
-    fn statement(&mut self, body: &mut Block) -> Result<()> {
+    fn statement(&mut self, body: &mut Vec<Stmt<'t>>) -> Result<()> {
         let start = self.start();
         let kind = match self.token.kind {
             Kind::If => self.if_statement()?,
@@ -348,12 +354,12 @@ impl<'a> Parser<'a> {
 
     /// The block behind a header, from the colon on. Gives the end of the
     /// header with the statements; these are none only after an error.
-    fn suite(&mut self) -> Result<(Block, u32)> {
+    fn suite(&mut self) -> Result<(Block<'t>, u32)> {
         let colon = self.expect(Kind::Colon)?;
-        let mut body = Vec::new();
+        let mut body = self.spare.pop().unwrap_or_default();
         if !self.at(Kind::Newline) {
             self.simple_line(&mut body)?;
-            return Ok((body, colon.span.end));
+            return Ok((self.block(body), colon.span.end));
         }
         self.advance();
         let findings = self.findings.len();
@@ -374,7 +380,30 @@ impl<'a> Parser<'a> {
         }
         // Whatever went wrong inside was put right inside.
         self.after_error = false;
-        Ok((body, colon.span.end))
+        Ok((self.block(body), colon.span.end))
+    }
+
+    /// Puts the statements of a block into the tree.
+    fn block(&mut self, mut body: Vec<Stmt<'t>>) -> Block<'t> {
+        let block = self.tree.row(&body);
+        body.clear();
+        self.spare.push(body);
+        block
+    }
+
+    /// Puts a row into the tree: `first` and what `more` gives until it gives none. Most rows have one item.
+    #[inline]
+    fn row<T: Copy>(
+        &mut self,
+        first: T,
+        mut more: impl FnMut(&mut Self) -> Result<Option<T>>,
+    ) -> Result<&'t [T]> {
+        let Some(second) = more(self)? else { return Ok(self.tree.row(&[first])) };
+        let mut items = vec![first, second];
+        while let Some(next) = more(self)? {
+            items.push(next);
+        }
+        Ok(self.tree.row(&items))
     }
 
     fn scope(&mut self) -> &mut Scope {
@@ -386,7 +415,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A block within a loop or `try`.
-    fn framed_suite(&mut self, frame: Frame, place: Span) -> Result<(Block, u32)> {
+    fn framed_suite(&mut self, frame: Frame, place: Span) -> Result<(Block<'t>, u32)> {
         if self.scope().frames.len() >= MAX_BLOCKS {
             self.refuse(
                 place,
@@ -402,4 +431,4 @@ impl<'a> Parser<'a> {
 }
 
 /// Marks a statement kind together with the end of its header.
-type Headed = (StmtKind, u32);
+type Headed<'t> = (StmtKind<'t>, u32);

@@ -7,11 +7,12 @@ use super::super::symbol::Symbol;
 use super::super::token::Kind;
 use super::{Parser, Result};
 
-impl Parser<'_> {
+impl<'t> Parser<'_, 't> {
     /// Parameters up to (not including) `end`, which is `)` or `:`.
-    pub(super) fn parameters(&mut self, end: Kind) -> Result<Parameters> {
+    pub(super) fn parameters(&mut self, end: Kind) -> Result<Parameters<'t>> {
         let mut parameters = Parameters::default();
         let mut names = Vec::new();
+        let mut positional = Vec::new();
         let mut defaults = false;
         while !self.at(end) {
             match self.token.kind {
@@ -53,15 +54,16 @@ impl Parser<'_> {
                         self.note(span, What::Syntax(fault));
                     }
                     defaults |= default.is_some();
-                    parameters.positional.push(Parameter { pattern, default, span });
+                    positional.push(Parameter { pattern, default, span });
                     if !self.eat(Kind::Comma) {
                         break;
                     }
                 }
             }
         }
-        self.check_duplicates(names.clone());
-        parameters.names = names;
+        self.check_duplicates(&names);
+        parameters.positional = self.tree.row(&positional);
+        parameters.names = self.tree.row(&names);
         Ok(parameters)
     }
 
@@ -84,7 +86,7 @@ impl Parser<'_> {
     }
 
     /// A parameter's pattern; true if it stands in parentheses of no use.
-    fn pattern(&mut self, names: &mut Vec<(Symbol, Span)>) -> Result<(Pattern, bool)> {
+    fn pattern(&mut self, names: &mut Vec<(Symbol, Span)>) -> Result<(Pattern<'t>, bool)> {
         if !self.at(Kind::OpenParen) {
             return Ok((Pattern::Name(self.parameter_name(names)?), false));
         }
@@ -102,11 +104,15 @@ impl Parser<'_> {
                 parts.push(parser.pattern(names)?.0);
             }
             parser.expect(Kind::CloseParen)?;
-            Ok((Pattern::Unpack(parts), false))
+            Ok((Pattern::Unpack(parser.tree.row(&parts)), false))
         })
     }
 
-    fn check_duplicates(&mut self, mut names: Vec<(Symbol, Span)>) {
+    fn check_duplicates(&mut self, names: &[(Symbol, Span)]) {
+        if names.len() < 2 {
+            return;
+        }
+        let mut names = names.to_vec();
         names.sort_unstable();
         for pair in names.windows(2) {
             if let [(name, _), (same, span)] = pair {

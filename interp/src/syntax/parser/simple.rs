@@ -1,6 +1,6 @@
 //! Simple statements: those without a block.
 
-use super::super::ast::{Assert, Assign, AugAssign, Block, Expr, Print, Raise, Stmt, StmtKind, Target};
+use super::super::ast::{Assert, Assign, AugAssign, Expr, Print, Raise, Stmt, StmtKind};
 use super::super::finding::Fault;
 use super::super::node::Node;
 use super::super::token::Kind;
@@ -8,9 +8,9 @@ use super::expr::augmented_operator;
 use super::target::Action;
 use super::{Frame, Parser, Result, ScopeKind};
 
-impl Parser<'_> {
+impl<'t> Parser<'_, 't> {
     /// One line of simple statements.
-    pub(super) fn simple_line(&mut self, body: &mut Block) -> Result<()> {
+    pub(super) fn simple_line(&mut self, body: &mut Vec<Stmt<'t>>) -> Result<()> {
         loop {
             let start = self.start();
             self.statement = self.token.kind;
@@ -25,7 +25,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn simple(&mut self) -> Result<StmtKind> {
+    fn simple(&mut self) -> Result<StmtKind<'t>> {
         match self.token.kind {
             Kind::Print => self.print(),
             Kind::Del => self.del(),
@@ -43,76 +43,90 @@ impl Parser<'_> {
         }
     }
 
-    fn word(&mut self, kind: StmtKind) -> Result<StmtKind> {
+    fn word(&mut self, kind: StmtKind<'t>) -> Result<StmtKind<'t>> {
         self.advance();
         Ok(kind)
     }
 
     /// What stands on the right of an assignment.
-    fn assigned(&mut self) -> Result<Expr> {
+    fn assigned(&mut self) -> Result<Expr<'t>> {
         match self.at(Kind::Yield) {
             true => self.yield_expression(),
             false => self.test_list(),
         }
     }
 
-    fn expression_statement(&mut self) -> Result<StmtKind> {
+    fn expression_statement(&mut self) -> Result<StmtKind<'t>> {
         let mut value = self.assigned()?;
         if let Some(operator) = augmented_operator(self.token.kind) {
             let target = self.target(value, Action::Augment);
             let operator_span = self.advance().span;
             let value = self.assigned()?;
-            return Ok(StmtKind::AugAssign(Box::new(AugAssign { target, operator, operator_span, value })));
+            return Ok(StmtKind::AugAssign(self.tree.put(AugAssign {
+                target,
+                operator,
+                operator_span,
+                value,
+            })));
         }
-        let mut targets: Vec<Target> = Vec::new();
-        while self.eat(Kind::Assign) {
-            let next = self.assigned()?;
+        if !self.at(Kind::Assign) {
+            return Ok(StmtKind::Expr(value));
+        }
+        self.advance();
+        let next = self.assigned()?;
+        let before = std::mem::replace(&mut value, next);
+        let first = self.target(before, Action::Assign);
+        let targets = self.row(first, |parser| {
+            if !parser.eat(Kind::Assign) {
+                return Ok(None);
+            }
+            let next = parser.assigned()?;
             let before = std::mem::replace(&mut value, next);
-            targets.push(self.target(before, Action::Assign));
-        }
-        Ok(match targets.is_empty() {
-            true => StmtKind::Expr(value),
-            false => StmtKind::Assign(Box::new(Assign { targets, value })),
-        })
+            Ok(Some(parser.target(before, Action::Assign)))
+        })?;
+        Ok(StmtKind::Assign(self.tree.put(Assign { targets, value })))
     }
 
-    fn print(&mut self) -> Result<StmtKind> {
+    fn print(&mut self) -> Result<StmtKind<'t>> {
         self.advance();
-        let mut print = Print { destination: None, values: Vec::new(), newline: true };
+        let mut print = Print { destination: None, values: &[], newline: true };
         if self.eat(Kind::ShiftRight) {
             print.destination = Some(self.test()?);
             if !self.eat(Kind::Comma) {
-                return Ok(StmtKind::Print(Box::new(print)));
+                return Ok(StmtKind::Print(self.tree.put(print)));
             }
         } else if !self.starts_expression() {
-            return Ok(StmtKind::Print(Box::new(print)));
+            return Ok(StmtKind::Print(self.tree.put(print)));
         }
-        loop {
-            print.values.push(self.test()?);
-            if !self.eat(Kind::Comma) {
-                break;
+        let first = self.test()?;
+        let mut newline = true;
+        print.values = self.row(first, |parser| {
+            if !parser.eat(Kind::Comma) {
+                return Ok(None);
             }
-            if !self.starts_expression() {
-                print.newline = false;
-                break;
+            if !parser.starts_expression() {
+                newline = false;
+                return Ok(None);
             }
-        }
-        Ok(StmtKind::Print(Box::new(print)))
+            parser.test().map(Some)
+        })?;
+        print.newline = newline;
+        Ok(StmtKind::Print(self.tree.put(print)))
     }
 
-    fn del(&mut self) -> Result<StmtKind> {
+    fn del(&mut self) -> Result<StmtKind<'t>> {
         self.advance();
         let mut targets = Vec::new();
         loop {
             let value = self.expression()?;
             targets.push(self.target(value, Action::Delete));
             if !self.eat(Kind::Comma) || !self.starts_expression() {
-                return Ok(StmtKind::Delete(targets));
+                return Ok(StmtKind::Delete(self.tree.row(&targets)));
             }
         }
     }
 
-    fn break_statement(&mut self) -> Result<StmtKind> {
+    fn break_statement(&mut self) -> Result<StmtKind<'t>> {
         let span = self.advance().span;
         let scope = self.scope();
         if scope.kind != ScopeKind::Unknown && !scope.frames.contains(&Frame::Loop) {
@@ -121,7 +135,7 @@ impl Parser<'_> {
         Ok(StmtKind::Break)
     }
 
-    fn continue_statement(&mut self) -> Result<StmtKind> {
+    fn continue_statement(&mut self) -> Result<StmtKind<'t>> {
         let span = self.advance().span;
         let scope = self.scope();
         let unknown = scope.kind == ScopeKind::Unknown;
@@ -139,7 +153,7 @@ impl Parser<'_> {
         Ok(StmtKind::Continue)
     }
 
-    fn return_statement(&mut self) -> Result<StmtKind> {
+    fn return_statement(&mut self) -> Result<StmtKind<'t>> {
         let span = self.advance().span;
         if matches!(self.scope().kind, ScopeKind::Module | ScopeKind::Class) {
             self.refuse(
@@ -155,7 +169,7 @@ impl Parser<'_> {
         Ok(StmtKind::Return(value))
     }
 
-    fn raise(&mut self) -> Result<StmtKind> {
+    fn raise(&mut self) -> Result<StmtKind<'t>> {
         self.advance();
         let mut raise = Raise { kind: None, value: None, traceback: None };
         if self.starts_expression() {
@@ -174,27 +188,27 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(StmtKind::Raise(Box::new(raise)))
+        Ok(StmtKind::Raise(self.tree.put(raise)))
     }
 
-    fn assert(&mut self) -> Result<StmtKind> {
+    fn assert(&mut self) -> Result<StmtKind<'t>> {
         self.advance();
         let test = self.test()?;
         let message = match self.eat(Kind::Comma) {
             true => Some(self.test()?),
             false => None,
         };
-        Ok(StmtKind::Assert(Box::new(Assert { test, message })))
+        Ok(StmtKind::Assert(self.tree.put(Assert { test, message })))
     }
 
     /// Notes a refused statement that began at `start`.
-    fn refused(&mut self, start: u32, node: Node) -> Result<StmtKind> {
+    fn refused(&mut self, start: u32, node: Node) -> Result<StmtKind<'t>> {
         let span = self.span_from(start);
         self.foreign(span, node);
         Ok(StmtKind::Pass)
     }
 
-    fn global(&mut self) -> Result<StmtKind> {
+    fn global(&mut self) -> Result<StmtKind<'t>> {
         let start = self.advance().span.start;
         self.expect(Kind::Name)?;
         while self.eat(Kind::Comma) {
@@ -203,7 +217,7 @@ impl Parser<'_> {
         self.refused(start, Node::Global)
     }
 
-    fn exec(&mut self) -> Result<StmtKind> {
+    fn exec(&mut self) -> Result<StmtKind<'t>> {
         let start = self.advance().span.start;
         self.expression()?;
         if self.eat(Kind::In) {
@@ -215,7 +229,7 @@ impl Parser<'_> {
         self.refused(start, Node::Exec)
     }
 
-    fn import(&mut self) -> Result<StmtKind> {
+    fn import(&mut self) -> Result<StmtKind<'t>> {
         let start = self.advance().span.start;
         loop {
             self.dotted_name()?;
@@ -241,7 +255,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn import_from(&mut self) -> Result<StmtKind> {
+    fn import_from(&mut self) -> Result<StmtKind<'t>> {
         let start = self.advance().span.start;
         let relative = self.at(Kind::Dot);
         while self.eat(Kind::Dot) {}

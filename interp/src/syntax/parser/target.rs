@@ -15,9 +15,9 @@ pub(super) enum Action {
     Delete,
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'_, 't> {
     /// One or more targets of a loop, up to `end`.
-    pub(super) fn target_list(&mut self, end: Kind) -> Result<Target> {
+    pub(super) fn target_list(&mut self, end: Kind) -> Result<Target<'t>> {
         let start = self.start();
         if self.at(end) {
             return Err(self.unexpected(None));
@@ -28,7 +28,7 @@ impl Parser<'_> {
     }
 
     /// Turns an expression into a target. What cannot be one is noted.
-    pub(super) fn target(&mut self, value: Expr, action: Action) -> Target {
+    pub(super) fn target(&mut self, value: Expr<'t>, action: Action) -> Target<'t> {
         let span = value.span;
         let placeholder = value.height == 0;
         let kind = match value.kind {
@@ -46,10 +46,10 @@ impl Parser<'_> {
             }
             ExprKind::Subscript(subscript) => TargetKind::Subscript(subscript),
             // Noted already: a construct outside the dialect.
-            _ if placeholder => TargetKind::Unpack(Vec::new()),
-            ExprKind::Tuple(items) if items.is_empty() => {
+            _ if placeholder => TargetKind::Unpack(&[]),
+            ExprKind::Tuple([]) => {
                 self.not_assignable(span, action, "()");
-                TargetKind::Unpack(Vec::new())
+                TargetKind::Unpack(&[])
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => {
                 if action == Action::Augment {
@@ -59,12 +59,12 @@ impl Parser<'_> {
                     );
                     self.note(span, What::Syntax(fault));
                 }
-                let parts = items.into_iter().map(|item| self.target(item, action));
-                TargetKind::Unpack(parts.collect())
+                let parts: Vec<Target> = items.iter().map(|item| self.target(*item, action)).collect();
+                TargetKind::Unpack(self.tree.row(&parts))
             }
             ref other => {
                 self.not_assignable(span, action, describe(other));
-                TargetKind::Unpack(Vec::new())
+                TargetKind::Unpack(&[])
             }
         };
         Target { kind, span }
@@ -97,7 +97,7 @@ impl Parser<'_> {
 }
 
 /// What 2.7's messages call an expression that is no target.
-fn describe(kind: &ExprKind) -> &'static str {
+fn describe(kind: &ExprKind<'_>) -> &'static str {
     match kind {
         ExprKind::Int(_)
         | ExprKind::Long(_)
