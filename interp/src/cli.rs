@@ -70,11 +70,17 @@ pub fn main(words: impl Iterator<Item = OsString>) -> u8 {
     match parse(words) {
         Ok(Some(options)) => act(options),
         Ok(None) => {
-            print!("{USAGE}");
+            tell(USAGE);
             0
         }
         Err(text) => wrong(&text),
     }
+}
+
+/// Prints; a reader that has gone is no error.
+fn tell(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn wrong(text: &str) -> u8 {
@@ -134,7 +140,7 @@ fn act(options: Options) -> u8 {
     if options.action == Action::Manual {
         return match crate::manual::page(program.as_bytes()) {
             Some(page) => {
-                print!("{page}");
+                tell(&page);
                 0
             }
             None => wrong("the pages are repy-language and repy-api"),
@@ -177,7 +183,7 @@ fn inspect(name: &str, text: &[u8], disassemble: bool) -> u8 {
     if disassemble {
         let mut vm = Vm::new(0, usize::MAX / 4, Box::new(Nowhere));
         match crate::compile::compile(&mut vm.heap, &module, crate::compile::World::Closed) {
-            Ok(code) => print!("{}", crate::compile::disassemble(&vm.heap, &code)),
+            Ok(code) => tell(&crate::compile::disassemble(&vm.heap, &code)),
             Err(error) => {
                 let (line, column) = module.source.line_column(error.span.start);
                 eprintln!("{name}:{line}:{column}: {}", error.message);

@@ -47,9 +47,10 @@ impl From<&Finding> for Remark {
 pub fn judge(policy: &Policy, calls: &[SeenCall]) -> Vec<Remark> {
     let mut remarks: Vec<Remark> = Vec::new();
     for seen in calls {
-        let found = rules(policy, seen).or_else(|| needs(policy, seen)).or_else(|| port(policy, seen));
-        let found = found.or_else(|| name(seen));
-        remarks.extend(found);
+        let fails = |(why, help): (String, String)| {
+            Remark::new(seen.line, format!("`{}` can never succeed: {why}", shown(seen)), help)
+        };
+        remarks.extend(rules(policy, seen).or_else(|| obstacle(policy, seen).map(fails)));
     }
     remarks.extend(resources(policy, calls));
     remarks.dedup();
@@ -163,8 +164,13 @@ fn grant(call: Call, seen: &SeenCall) -> String {
     format!("call {}{first} allow", call.name())
 }
 
+/// Why a call fails even where the rules allow it, and what to do.
+pub fn obstacle(policy: &Policy, seen: &SeenCall) -> Option<(String, String)> {
+    needs(policy, seen).or_else(|| port(policy, seen)).or_else(|| name(seen))
+}
+
 /// A resource without which it can never succeed is zero.
-fn needs(policy: &Policy, seen: &SeenCall) -> Option<Remark> {
+fn needs(policy: &Policy, seen: &SeenCall) -> Option<(String, String)> {
     let lacking = seen
         .call
         .facts()
@@ -172,7 +178,7 @@ fn needs(policy: &Policy, seen: &SeenCall) -> Option<Remark> {
         .iter()
         .find(|group| group.iter().all(|resource| policy.amount(*resource) == 0.0))?;
     let names: Vec<&str> = lacking.iter().map(|resource| resource.name()).collect();
-    let message = format!("`{}` can never succeed: the policy grants no {}", shown(seen), names.join(" or "));
+    let why = format!("the policy grants no {}", names.join(" or "));
     let help = match lacking.first() {
         Some(resource) if resource.kind() == Kind::Named => match local_port(seen) {
             Some((_, port)) => format!("grant it with: resource {} {port}", resource.name()),
@@ -181,7 +187,7 @@ fn needs(policy: &Policy, seen: &SeenCall) -> Option<Remark> {
         Some(resource) => format!("grant some with: resource {} NUMBER", resource.name()),
         None => String::new(),
     };
-    Some(Remark::new(seen.line, message, help))
+    Some((why, help))
 }
 
 /// The own port that a call names literally.
@@ -200,29 +206,26 @@ fn local_port(seen: &SeenCall) -> Option<(PortKind, u32)> {
 }
 
 /// A port that is written there and not granted.
-fn port(policy: &Policy, seen: &SeenCall) -> Option<Remark> {
+fn port(policy: &Policy, seen: &SeenCall) -> Option<(String, String)> {
     let (kind, port) = local_port(seen)?;
     let granted = u16::try_from(port).is_ok_and(|port| policy.grants_port(kind, port));
     if granted {
         return None;
     }
     let name = kind.resource().name();
-    let message = format!("`{}` can never succeed: port {port} is not granted", shown(seen));
-    Some(Remark::new(seen.line, message, format!("grant it with: resource {name} {port}")))
+    Some((format!("port {port} is not granted"), format!("grant it with: resource {name} {port}")))
 }
 
 /// A file name that no program can use.
-fn name(seen: &SeenCall) -> Option<Remark> {
+fn name(seen: &SeenCall) -> Option<(String, String)> {
     let (Call::Open | Call::RemoveFile, Some(Known::Text(name))) = (seen.call, seen.arguments.first()) else {
         return None;
     };
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    if !name.is_empty() && name.iter().all(plain) && name != b"." && name != b".." {
+    if policies::files::check_name(name).is_ok() {
         return None;
     }
-    let message = format!("`{}` can never succeed: that is no name in the vessel", shown(seen));
-    let help = "a name has letters, digits, '.', '_' and '-'; there are no directories".to_owned();
-    Some(Remark::new(seen.line, message, help))
+    let help = "a name has letters, digits, '.', '_' and '-'; there are no directories";
+    Some(("that is no name in the vessel".to_owned(), help.to_owned()))
 }
 
 /// Limits that this program will probably pass.

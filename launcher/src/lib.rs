@@ -5,6 +5,8 @@
 //! two into an ordered list of controls or a refusal, and [`apply::launch`]
 //! carries the list out on a new process.
 #![deny(unsafe_code)]
+// They panic where the reader of a pipe has gone: crate::terminal has others.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 compile_error!(

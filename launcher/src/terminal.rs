@@ -1,9 +1,49 @@
 //! What is written for people: colour where it is wanted, and text of strangers
 //! made harmless.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::io::{self, Write as _};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Writes text to standard output. A reader that has gone has seen enough, and is no
+/// error; output that cannot be kept ends the launcher with exit 2, as any file would
+/// that the command line names.
+pub fn print(text: fmt::Arguments<'_>) {
+    let Err(error) = io::stdout().write_fmt(text) else { return };
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        complain(format_args!("repy-launch: standard output: {error}\n"));
+        std::process::exit(i32::from(crate::verdict::Ending::BadInput.code()));
+    }
+}
+
+/// Writes text to standard error; where that cannot be, there is nobody to tell.
+pub fn complain(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
+}
+
+/// `print!` that no closed pipe makes a panic of.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
+}
+
+/// `println!` that no closed pipe makes a panic of.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// `eprint!` that no closed pipe makes a panic of.
+macro_rules! err {
+    ($($text:tt)*) => { $crate::terminal::complain(format_args!($($text)*)) };
+}
+
+/// `eprintln!` that no closed pipe makes a panic of.
+macro_rules! errln {
+    ($($text:tt)*) => { $crate::terminal::complain(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+pub(crate) use {err, errln, out, outln};
 
 /// Whether to colour what goes to this stream: only on a terminal, and not if
 /// NO_COLOR is set to anything.
@@ -17,10 +57,23 @@ pub fn is_terminal(stream: impl AsFd) -> bool {
     nix::unistd::isatty(stream).unwrap_or(false)
 }
 
-/// One line for work that may take over a second: on a terminal only.
+/// Whether `--quiet` was given.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// No progress is told from now on.
+pub fn keep_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether progress is told: on a terminal only.
+fn tells_progress() -> bool {
+    !QUIET.load(Ordering::Relaxed) && is_terminal(std::io::stderr())
+}
+
+/// One line for work that takes over a second.
 pub fn progress(text: &str) {
-    if is_terminal(std::io::stderr()) {
-        eprintln!("repy-launch: {text} ...");
+    if tells_progress() {
+        errln!("repy-launch: {text} ...");
     }
 }
 
@@ -33,9 +86,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins; quiet if so asked.
-    pub fn new(quiet: bool) -> Progress {
-        Progress { last: Instant::now(), wanted: !quiet && is_terminal(std::io::stderr()) }
+    /// Begins.
+    #[allow(clippy::new_without_default)] // it counts from the moment it is made
+    pub fn new() -> Progress {
+        Progress { last: Instant::now(), wanted: tells_progress() }
     }
 
     /// Before step `number` (from 1) of `all`, which is about `what`.
@@ -43,7 +97,7 @@ impl Progress {
         let now = Instant::now();
         if self.wanted && now.saturating_duration_since(self.last) >= Duration::from_secs(1) {
             self.last = now;
-            eprintln!("repy-launch: {number} of {all}: {} ...", harmless(what));
+            errln!("repy-launch: {number} of {all}: {} ...", harmless(what));
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod carriers;
 pub mod channel;
 mod decide;
 mod diagnostic;
+pub mod files;
 pub mod manual;
 mod parse;
 mod policy;

@@ -32,16 +32,12 @@ pub enum Mode {
 impl Mode {
     /// Parses a mode; the letters `b` and `t` mean nothing.
     pub fn parse(given: &[u8]) -> Result<Mode, ApiError> {
-        let letters: Vec<u8> = given.iter().copied().filter(|byte| !b"bt".contains(byte)).collect();
-        match letters.as_slice() {
-            b"r" => Ok(Mode::Read),
-            b"r+" => Ok(Mode::Update),
-            b"w" | b"w+" => Ok(Mode::Write),
-            b"a" | b"a+" => Ok(Mode::Append),
-            _ => {
-                let text = [&b"Invalid or unsupported mode ('"[..], given, b"') passed to open()."];
-                Err(ApiError::new(Class::ValueError, text.concat()))
-            }
+        match policies::files::mode(given) {
+            Some("r") => Ok(Mode::Read),
+            Some("r+") => Ok(Mode::Update),
+            Some("w") => Ok(Mode::Write),
+            Some(_) => Ok(Mode::Append),
+            None => Err(ApiError::new(Class::ValueError, policies::files::bad_mode(given))),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use super::error::{ApiError, Class, Failure};
 use super::file::{Mode, OpenFile};
-use super::names::check_name;
 use crate::host::{Access, Host, SystemError};
 use crate::meter::{Count, Meters, ENTRY_BYTES};
+use policies::files::check_name;
 
 /// Generations of a slot that are told apart.
 const GENERATIONS: u32 = 1 << 31;

@@ -15,7 +15,6 @@ pub mod error;
 pub mod file;
 pub mod files;
 pub mod locks;
-pub mod names;
 pub mod network;
 pub mod record;
 pub mod safe_dict;

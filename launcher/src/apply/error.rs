@@ -86,6 +86,14 @@ pub(super) fn of_clone(plan: &Plan, errno: Errno) -> LaunchError {
                 _ => "the limit of namespaces is reached".to_owned(),
             });
         }
+        // No kernel that is supported lacks clone3: a filter says so.
+        libc::ENOSYS => {
+            error.hint = Some(
+                "a container's system call filter forbids the call clone3; give the container, as root \
+                 --cap-add SYS_ADMIN, as an ordinary user --security-opt seccomp=unconfined"
+                    .to_owned(),
+            );
+        }
         libc::EBUSY | libc::EACCES | libc::EOPNOTSUPP | libc::ENODEV => {
             error.layer = Some(Layer::Cgroup);
             error.hint = Some("the new process cannot be placed in its control group".to_owned());
@@ -157,6 +165,10 @@ fn hint(part: Part, Errno(errno): Errno) -> Option<String> {
         (Part::PivotRoot, libc::EINVAL) => {
             "the root directory of this system is the initial ramfs, which the kernel lets nobody replace; start \
              repy-launch from a root filesystem (switch_root)"
+        }
+        (Part::PivotRoot, libc::EPERM) => {
+            "a container's system call filter forbids pivot_root (Docker's does even with SYS_ADMIN): give the \
+             container --security-opt seccomp=unconfined"
         }
         (Part::OpenVessel, libc::EACCES) => "the sandbox must be allowed to read the vessel directory",
         _ => return None,

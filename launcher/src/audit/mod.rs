@@ -7,9 +7,11 @@ mod look;
 
 use serde::Serialize;
 
+use crate::cli::arguments::AuditLine;
 use crate::ps::{self, format::clean};
 use crate::registry::record::{Expect, Row};
 use crate::registry::{self, Found};
+use crate::terminal::{errln, out, outln};
 use crate::verdict::Ending;
 use look::Sight;
 
@@ -92,33 +94,33 @@ pub struct Audit {
 
 /// Audits one run, or all; the exit status is 0 if all is as planned, 1 if
 /// something differs, 3 if something cannot be seen, 2 if there is no such run.
-pub fn run(word: Option<&str>, all: bool, json: bool) -> u8 {
-    let runs = match word {
-        Some(word) if !all => match ps::pick(word) {
+pub fn run(line: &AuditLine) -> u8 {
+    let runs = match line.run.as_deref() {
+        Some(word) if !line.all => match ps::pick(word) {
             Ok(found) => vec![found],
             Err(reason) => {
-                eprintln!("repy-launch: {reason}");
+                errln!("repy-launch: {reason}");
                 return Ending::BadInput.code();
             }
         },
         _ => registry::find(),
     };
-    let mut progress = crate::terminal::Progress::new(json);
+    let mut progress = crate::terminal::Progress::new();
     let look = |(index, found): (usize, &Found)| {
         progress.step(index + 1, runs.len(), found.record.name.as_deref().unwrap_or(&found.record.program));
         audit(found)
     };
     let audits: Vec<Audit> = runs.iter().enumerate().filter_map(look).collect();
-    if json {
+    if line.json {
         match serde_json::to_string_pretty(&audits) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("repy-launch: {error}"),
+            Ok(text) => outln!("{text}"),
+            Err(error) => errln!("repy-launch: {error}"),
         }
     } else if audits.is_empty() {
-        println!("no live run that you may see");
+        outln!("no live run that you may see");
     } else {
         for audit in &audits {
-            print!("{}", print(audit));
+            out!("{}", print(audit, line));
         }
     }
     audits.iter().map(|audit| audit.state).max().unwrap_or(State::Ok).code()
@@ -164,7 +166,7 @@ fn line(row: &Row, expect: &Expect, sight: &Sight<'_>, found: &Found) -> Line {
     }
 }
 
-fn print(audit: &Audit) -> String {
+fn print(audit: &Audit, how: &AuditLine) -> String {
     let name = audit.name.as_deref().map(|name| format!("{} ", clean(name))).unwrap_or_default();
     let mut text = format!(
         "{name}launcher {}, sandbox {}: {} under {}\n",
@@ -174,7 +176,7 @@ fn print(audit: &Audit) -> String {
         clean(&audit.policy)
     );
     let mut step = "";
-    for line in &audit.lines {
+    for line in audit.lines.iter().filter(|line| !how.quiet || line.state != State::Ok) {
         if line.step != step {
             let mut about: Vec<String> = line.layer.iter().map(|layer| format!("layer {layer}")).collect();
             about.extend(line.sources.iter().cloned());
@@ -185,7 +187,7 @@ fn print(audit: &Audit) -> String {
         step = &line.step;
         let recorded = if line.by == "kernel" { "" } else { " (as recorded before exec)" };
         text.push_str(&format!("  {:10}  {}{recorded}\n", line.state.text(), clean(&line.expected)));
-        if line.state != State::Ok {
+        if line.state != State::Ok || how.verbose {
             text.push_str(&format!("              found: {}\n", clean(&line.found)));
         }
         text.push_str(&format!("              $ {}\n", line.command));

@@ -13,6 +13,7 @@ use crate::broker::Unbindable;
 use crate::check::{self, Remark, Shown};
 use crate::supervise::signals::Signals;
 use crate::terminal::{colours, Progress};
+use crate::terminal::{err, errln, out, outln};
 use crate::verdict::Ending;
 
 /// Checks; warnings go to standard output, errors to standard error. The exit
@@ -20,8 +21,8 @@ use crate::verdict::Ending;
 pub fn check(line: &CheckLine, clock: &Clock) -> u8 {
     let said = attempt(line, clock).unwrap_or_else(|failure| {
         match line.json {
-            true => println!("{:#}", json!({"exit_code": failure.ending.code(), "error": failure.message})),
-            false => eprintln!("repy-launch: {failure}"),
+            true => outln!("{:#}", json!({"exit_code": failure.ending.code(), "error": failure.message})),
+            false => errln!("repy-launch: {failure}"),
         }
         failure.ending
     });
@@ -37,20 +38,24 @@ fn attempt(line: &CheckLine, clock: &Clock) -> Result<Ending, Failure> {
     if !line.json {
         let mut count = 0;
         for warning in warnings.iter().filter(|_| !line.quiet) {
-            println!("{}", warning.render(out).trim_end());
+            outln!("{}", warning.render(out).trim_end());
             count += 1;
         }
         if let (Some(ports), false) = (&ports, line.quiet) {
-            println!("warning: {ports}");
+            outln!("warning: {ports}");
             count += 1;
         }
         verdict(line, &line.policy, count);
+        if line.verbose {
+            let named = policies::Resource::all().filter(|resource| policy.line(*resource).is_some()).count();
+            outln!("  {named} resources and {} rules", policy.rules().len());
+        }
     }
     let mut ending = Ending::Done;
     let mut programs = Vec::new();
     if !line.programs.is_empty() {
         let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
-        let mut progress = Progress::new(line.quiet || line.json);
+        let mut progress = Progress::new();
         for (index, path) in line.programs.iter().enumerate() {
             progress.step(index + 1, line.programs.len(), &path.to_string_lossy());
             let read = program(&policy, path, clock, &mut signals)?;
@@ -69,13 +74,17 @@ fn attempt(line: &CheckLine, clock: &Clock) -> Result<Ending, Failure> {
             warnings.iter().map(|warning| Value::from(warning.render(false).trim_end())).collect();
         told.extend(ports.map(Value::from));
         let policy = json!({"name": line.policy.to_string_lossy(), "warnings": told});
-        println!("{:#}", json!({"exit_code": ending.code(), "policy": policy, "programs": programs}));
+        outln!("{:#}", json!({"exit_code": ending.code(), "policy": policy, "programs": programs}));
     }
     Ok(ending)
 }
 
 /// What was found in one program.
 struct Read {
+    /// Calls of the API in its text.
+    calls: usize,
+    /// Memory that reading it took.
+    memory: u64,
     errors: Vec<Remark>,
     warnings: Vec<Remark>,
 }
@@ -91,29 +100,35 @@ fn program(policy: &Policy, path: &Path, clock: &Clock, signals: &mut Signals) -
     let reading = inner::read(path, text, None, clock, signals)?;
     let remarks: Vec<Remark> = reading.collected.findings.iter().map(Remark::from).collect();
     if !reading.sound {
-        return Ok(Read { errors: remarks, warnings: Vec::new() });
+        return Ok(Read { errors: remarks, warnings: Vec::new(), calls: 0, memory: reading.memory });
     }
     let mut warnings = remarks;
     warnings.extend(check::judge(policy, &reading.collected.calls));
     warnings.extend(check::memory(policy, reading.memory));
     warnings.sort_by_key(|warning| if warning.line == 0 { u32::MAX } else { warning.line });
-    Ok(Read { errors: Vec::new(), warnings })
+    let calls = reading.collected.calls.len();
+    Ok(Read { errors: Vec::new(), warnings, calls, memory: reading.memory })
 }
 
 fn say(line: &CheckLine, path: &Path, read: &Read, out: bool) {
     let name = crate::terminal::harmless(&path.to_string_lossy());
     let shown = |word, remark, colours| Shown { program: &name, word, remark, colours };
     for remark in &read.errors {
-        eprint!("{}", shown("error", remark, colours(io::stderr())));
+        err!("{}", shown("error", remark, colours(io::stderr())));
     }
     let warnings = if line.quiet { &[] } else { &read.warnings[..] };
     for remark in warnings {
-        print!("{}", shown("warning", remark, out));
+        out!("{}", shown("warning", remark, out));
     }
     match read.errors.len() {
-        0 => verdict(line, path, warnings.len()),
-        1 => eprintln!("{name}: refused, 1 error"),
-        n => eprintln!("{name}: refused, {n} errors"),
+        0 => {
+            verdict(line, path, warnings.len());
+            if line.verbose {
+                outln!("  {} calls of the API; reading it took {} bytes of memory", read.calls, read.memory);
+            }
+        }
+        1 => errln!("{name}: refused, 1 error"),
+        n => errln!("{name}: refused, {n} errors"),
     }
 }
 
@@ -122,8 +137,8 @@ fn verdict(line: &CheckLine, path: &Path, warnings: usize) {
         return;
     }
     match warnings {
-        0 => println!("{}: good", path.display()),
-        1 => println!("{}: good, 1 warning", path.display()),
-        n => println!("{}: good, {n} warnings", path.display()),
+        0 => outln!("{}: good", path.display()),
+        1 => outln!("{}: good, 1 warning", path.display()),
+        n => outln!("{}: good, {n} warnings", path.display()),
     }
 }

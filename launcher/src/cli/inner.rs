@@ -34,6 +34,7 @@ use crate::supervise::outward::{Describe, Outward};
 use crate::supervise::partner::{Collector, Partner};
 use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
+use crate::terminal::errln;
 
 /// One such run.
 pub struct Inner<'a> {
@@ -75,6 +76,21 @@ pub struct Over {
     pub ended: Ended,
     /// From the launch to the end.
     pub elapsed: Duration,
+}
+
+impl Over {
+    /// Tells in a line how it went.
+    pub fn summary(&self) {
+        let finding = &self.ended.finding;
+        errln!(
+            "repy-launch: exit {}: {}; {:.3} s, processor {:.3} s, memory {} bytes at most",
+            finding.ending.code(),
+            crate::terminal::harmless(&finding.reason),
+            self.elapsed.as_secs_f64(),
+            self.ended.used.cpu.as_secs_f64(),
+            self.ended.used.memory_peak,
+        );
+    }
 }
 
 impl Inner<'_> {
@@ -225,29 +241,35 @@ pub fn read(
     signals: &mut Signals,
 ) -> Result<Reading, Failure> {
     let empty = EmptyDirectory::new()?;
-    inspect(name, program, &empty.path, true, interp, clock, signals)
+    inspect(name, program, &empty.path, None, interp, clock, signals)
 }
 
-/// A run of an empty program in `vessel` with every layer.
+/// A run of an empty program in `vessel` with every layer but those given up.
 ///
 /// # Errors
 /// It did not begin, or did not end well.
-pub fn trial(vessel: &Path, clock: &Clock, signals: &mut Signals) -> Result<(), Failure> {
-    inspect(Path::new("trial"), Vec::new(), vessel, false, None, clock, signals).map(drop)
+pub fn trial(vessel: &Path, waived: Layers, clock: &Clock, signals: &mut Signals) -> Result<(), Failure> {
+    inspect(Path::new("trial"), Vec::new(), vessel, Some(waived), None, clock, signals).map(drop)
 }
 
+/// Without `waived` whatever the host lacks is given up.
 fn inspect(
     name: &Path,
     program: Vec<u8>,
     vessel: &Path,
-    spare: bool,
+    waived: Option<Layers>,
     interp: Option<&Path>,
     clock: &Clock,
     signals: &mut Signals,
 ) -> Result<Reading, Failure> {
+    let spare = waived.is_none();
     let memory = if spare { READING_MEMORY } else { TRIAL_MEMORY };
     let policy = PolicyBuilder::new(1.0, memory, 1 << 40).set(Resource::LogRate, 1e6).build();
-    let collector = Rc::new(RefCell::new(Collector::default()));
+    let doing = match waived {
+        Some(_) => "trying a run".to_owned(),
+        None => format!("reading {}", crate::terminal::harmless(&name.to_string_lossy())),
+    };
+    let collector = Rc::new(RefCell::new(Collector { doing: Some(doing), ..Collector::default() }));
     let inner = Inner {
         mode: Mode::Inspect,
         policy: &policy,
@@ -257,7 +279,7 @@ fn inspect(
         arguments: &[],
         vessel,
         files: Vec::new(),
-        waived: Layers::NONE,
+        waived: waived.unwrap_or(Layers::NONE),
         spare,
         interp,
         wall: Some(READING_TIME),

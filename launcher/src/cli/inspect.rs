@@ -15,6 +15,7 @@ use crate::plan::layer::Layers;
 use crate::plan::{self, Plan};
 use crate::request::Request;
 use crate::supervise::signals::Signals;
+use crate::terminal::{errln, out, outln};
 use crate::verdict::Ending;
 use policies::Policy;
 
@@ -27,21 +28,20 @@ pub fn explain(line: &ExplainLine, clock: &Clock) -> u8 {
 /// start with every layer, else 4.
 pub fn doctor(line: &DoctorLine, clock: &Clock) -> u8 {
     if line.sweep {
-        return sweep();
+        return sweep(line.quiet);
     }
-    finish(examine(&line.vessel, line.json, clock))
+    finish(examine(line, clock))
 }
 
 /// Removes control groups that launchers left which were killed.
-fn sweep() -> u8 {
+fn sweep(quiet: bool) -> u8 {
     match Site::find() {
         Ok(site) => {
-            crate::terminal::progress("looking for control groups that were left over");
             let removed = cgroup::sweep(&site);
-            for path in &removed {
-                println!("removed {}", path.display());
+            if !quiet {
+                removed.iter().for_each(|path| outln!("removed {}", path.display()));
+                outln!("{} left-over control groups removed", removed.len());
             }
-            println!("{} left-over control groups removed", removed.len());
             Ending::Done.code()
         }
         Err(missing) => finish(Err(Failure::input(format!("no control group to sweep: {}", missing.reason)))),
@@ -52,7 +52,7 @@ fn finish(result: Result<Ending, Failure>) -> u8 {
     match result {
         Ok(ending) => ending.code(),
         Err(failure) => {
-            eprintln!("repy-launch: {failure}");
+            errln!("repy-launch: {failure}");
             failure.ending.code()
         }
     }
@@ -99,34 +99,53 @@ fn try_explain(line: &ExplainLine, clock: &Clock) -> Result<Ending, Failure> {
         Some(program) if Path::new(program).is_file() => {
             let table = read_program(Path::new(program), &policy, &plan, clock)?;
             if line.json {
-                println!("{}", serde_json::to_string_pretty(&table).unwrap_or_default());
+                outln!("{}", serde_json::to_string_pretty(&table).unwrap_or_default());
             } else {
-                print!("{table}");
+                out!("{table}");
             }
         }
         Some(question) => {
-            let answer =
-                explain::answer(&policy, &plan, question).map_err(|e| Failure::input(e.to_string()))?;
+            let answer = explain::answer(&policy, &plan, &own(line), question)
+                .map_err(|e| Failure::input(e.to_string()))?;
             if line.json {
                 // Texts, numbers and lists: nothing that JSON cannot hold.
-                println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+                outln!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+            } else if line.quiet {
+                outln!("{}", if answer.allowed { "allowed" } else { "denied" });
             } else {
-                print!("{answer}");
+                out!("{answer}");
             }
         }
         None => {
             let rows = explain::rows(&policy, &plan);
             if line.json {
-                println!("{:#}", explain::table_json(&rows, &plan));
+                outln!("{:#}", explain::table_json(&rows, &plan));
             } else {
-                print!("{}", explain::table(&rows, &plan));
+                out!("{}", explain::table(&rows, &plan, detail(line)));
             }
         }
     }
-    for line in missing {
-        eprintln!("repy-launch: note: {line}");
+    for line in missing.iter().filter(|_| !line.quiet) {
+        errln!("repy-launch: note: {line}");
     }
     Ok(Ending::Done)
+}
+
+/// How much of the table is wanted.
+fn detail(line: &ExplainLine) -> explain::Detail {
+    match (line.quiet, line.verbose) {
+        (true, _) => explain::Detail::Holders,
+        (_, true) => explain::Detail::Effects,
+        _ => explain::Detail::Values,
+    }
+}
+
+/// The names in the vessel that no program of such a run could touch: the policy's, if it
+/// lies there.
+fn own(line: &ExplainLine) -> Vec<String> {
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let inside = place(&line.policy).filter(|path| path.parent() == place(&line.vessel).as_deref());
+    inside.iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
 }
 
 /// The calls of a program under a policy.
@@ -146,26 +165,27 @@ fn read_program(
     Ok(explain::program(&name, policy, plan, &reading.collected.calls))
 }
 
-fn examine(vessel: &Path, json: bool, clock: &Clock) -> Result<Ending, Failure> {
+fn examine(line: &DoctorLine, clock: &Clock) -> Result<Ending, Failure> {
     let policy = Policy::parse(policies::samples::TEST.as_bytes(), "restrictions.test")
         .map_err(|_| Failure::internal("the built-in policy cannot be read"))?
         .policy;
+    let vessel = &line.vessel;
     let request = request(&policy, vessel, Layers::NONE);
     let found = Site::find();
     let host = Host::probe(&request, Support::of_group(&found))?;
     let mut examination = doctor::examine(&request, &host, found.ok().map(|site| site.describe()));
-    if examination.is_complete() {
-        if !json {
-            crate::terminal::progress("trying a run");
-        }
+    if examination.impossible.is_none() {
         // What switches and versions promise, only an attempt shows.
         let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
-        examination.trial = inner::trial(vessel, clock, &mut signals).err().map(|failure| failure.message);
+        examination.trial = inner::trial(vessel, examination.missing(), clock, &mut signals)
+            .err()
+            .map(|failure| failure.message);
     }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&examination).unwrap_or_default());
-    } else {
-        print!("{examination}");
+    match (line.json, line.quiet, line.verbose) {
+        (true, ..) => outln!("{}", serde_json::to_string_pretty(&examination).unwrap_or_default()),
+        (_, true, _) => out!("{}", examination.gaps()),
+        (_, _, true) => out!("{examination}{}", examination.needs()),
+        _ => out!("{examination}"),
     }
     Ok(if examination.is_complete() { Ending::Done } else { Ending::NoSandbox })
 }

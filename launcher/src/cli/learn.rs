@@ -23,6 +23,7 @@ use crate::learn::{self, Learnt};
 use crate::monitor::disk;
 use crate::supervise::partner::Collector;
 use crate::supervise::signals::Signals;
+use crate::terminal::errln;
 use crate::terminal::progress;
 use crate::verdict::Ending;
 
@@ -31,7 +32,7 @@ pub fn learn(line: &LearnLine, clock: &Clock) -> u8 {
     match attempt(line, clock) {
         Ok(ending) => ending.code(),
         Err(failure) => {
-            eprintln!("repy-launch: {failure}");
+            errln!("repy-launch: {failure}");
             failure.ending.code()
         }
     }
@@ -76,7 +77,12 @@ fn attempt(line: &LearnLine, clock: &Clock) -> Result<Ending, Failure> {
     let over = inner.run(clock, &mut signals)?;
     let collected = std::mem::take(&mut *collector.borrow_mut());
     let text = text(&name, &over, &collected);
-    notes(&over, &collected, &granted);
+    if !line.quiet {
+        notes(&over, &collected, &granted);
+    }
+    if line.verbose {
+        over.summary();
+    }
     // Whatever the program did, what is written must be a restrictions file.
     if Policy::parse(text.as_bytes(), "learnt").is_err() {
         return Err(Failure::internal("what was learnt is no restrictions file"));
@@ -152,7 +158,7 @@ fn text(name: &str, over: &Over, collected: &Collector) -> String {
 fn notes(over: &Over, collected: &Collector, granted: &BTreeSet<(bool, u16)>) {
     let ending = over.ended.finding.ending;
     if ending != Ending::Done {
-        eprintln!(
+        errln!(
             "repy-launch: note: the run ended with exit {} ({}): the restrictions hold what it needed up to there",
             ending.code(),
             over.ended.finding.reason
@@ -160,7 +166,7 @@ fn notes(over: &Over, collected: &Collector, granted: &BTreeSet<(bool, u16)>) {
     }
     for (tcp, port) in learn::ports(&collected.calls).difference(granted) {
         let (option, name) = if *tcp { ("--connport", "TCP") } else { ("--messport", "UDP") };
-        eprintln!(
+        errln!(
             "repy-launch: note: the run asked for {name} port {port} and was refused, since neither program nor \
              arguments name it: learn again with {option} {port}"
         );

@@ -22,6 +22,7 @@ use nix::time::{clock_gettime, ClockId};
 
 use crate::audit;
 use crate::ps;
+use crate::terminal::errln;
 use crate::top;
 use crate::verdict::Ending;
 use arguments::{Asked, Other};
@@ -70,6 +71,9 @@ pub fn main(words: Vec<OsString>) -> u8 {
 }
 
 fn do_other(other: &Other, clock: &Clock) -> u8 {
+    if other.is_quiet() {
+        crate::terminal::keep_quiet();
+    }
     match other {
         Other::Check(line) => check::check(line, clock),
         Other::Explain(line) => inspect::explain(line, clock),
@@ -78,9 +82,9 @@ fn do_other(other: &Other, clock: &Clock) -> u8 {
         Other::Doctor(line) => inspect::doctor(line, clock),
         Other::Manual(line) => show(&manual::of(line.page)),
         Other::Completions(line) => show(&manual::completions(line.shell)),
-        Other::Ps(line) => ps::list(line.json),
-        Other::Stop(line) => ps::stop(&line.run),
-        Other::Audit(line) => audit::run(line.run.as_deref(), line.all, line.json),
+        Other::Ps(line) => ps::list(line),
+        Other::Stop(line) => ps::stop(line),
+        Other::Audit(line) => audit::run(line),
         Other::Top(line) => top::run(line),
     }
 }
@@ -97,7 +101,7 @@ fn show(text: &str) -> u8 {
 fn fail_in_order() {
     std::panic::set_hook(Box::new(|panic| {
         crate::repl::restore();
-        eprintln!("repy-launch: internal error: {panic}");
+        errln!("repy-launch: internal error: {panic}");
         std::process::exit(i32::from(Ending::Internal.code()));
     }));
 }

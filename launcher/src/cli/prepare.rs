@@ -21,6 +21,7 @@ use crate::plan::demand::Demand;
 use crate::report::atomic::Place;
 use crate::report::{FileReport, Report};
 use crate::request::{Request, Reserved};
+use crate::terminal::errln;
 
 /// A request that is sound in itself; the host may still refuse it.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub fn prepare(options: &Options, clock: &Clock, report: &mut Report) -> Result<
     report.policy = Some(FileReport::new(&options.policy.to_string_lossy(), &file.content));
     if options.verbose {
         for warning in &file.parsed.warnings {
-            eprintln!("{}", warning.render(colours).trim_end());
+            errln!("{}", warning.render(colours).trim_end());
         }
     }
     let policy = file.parsed.policy;

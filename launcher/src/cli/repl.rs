@@ -16,6 +16,7 @@ use crate::broker::AddressOptions;
 use crate::repl::{restore, Console};
 use crate::supervise::signals::Signals;
 use crate::terminal::{colours, is_terminal};
+use crate::terminal::{errln, outln};
 
 /// Holds a session; the exit status.
 pub fn repl(line: &ReplLine, clock: &Clock) -> u8 {
@@ -24,14 +25,14 @@ pub fn repl(line: &ReplLine, clock: &Clock) -> u8 {
     match result {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("repy-launch: {failure}");
+            errln!("repy-launch: {failure}");
             failure.ending.code()
         }
     }
 }
 
 fn attempt(line: &ReplLine, clock: &Clock) -> Result<u8, Failure> {
-    let (policy, policy_name) = policy(line.policy.as_deref())?;
+    let (policy, policy_name) = policy(line.policy.as_deref(), line.verbose)?;
     let empty = match line.vessel {
         Some(_) => None,
         None => Some(EmptyDirectory::new()?),
@@ -40,7 +41,7 @@ fn attempt(line: &ReplLine, clock: &Clock) -> Result<u8, Failure> {
     let vessel = line.vessel.as_ref().or(empty.as_ref().map(|empty| &empty.path)).unwrap_or(&here);
     let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
     if !line.quiet && is_terminal(std::io::stdin()) {
-        println!(
+        outln!(
             "repy-launch {}: a session in a sandbox, under {policy_name}. The API is there; Ctrl-C ends a statement, \
              Ctrl-D the session.",
             env!("CARGO_PKG_VERSION")
@@ -70,13 +71,20 @@ fn attempt(line: &ReplLine, clock: &Clock) -> Result<u8, Failure> {
         }),
     };
     let over = inner.run(clock, &mut signals)?;
+    if line.verbose {
+        over.summary();
+    }
     Ok(over.ended.finding.ending.code())
 }
 
-fn policy(path: Option<&Path>) -> Result<(Policy, String), Failure> {
+fn policy(path: Option<&Path>, verbose: bool) -> Result<(Policy, String), Failure> {
     match path {
         Some(path) => {
-            let file = input::policy(path, colours(std::io::stderr()))?;
+            let colours = colours(std::io::stderr());
+            let file = input::policy(path, colours)?;
+            for warning in file.parsed.warnings.iter().filter(|_| verbose) {
+                errln!("{}", warning.render(colours).trim_end());
+            }
             Ok((file.parsed.policy, path.to_string_lossy().into_owned()))
         }
         None => Policy::parse(policies::samples::TEST.as_bytes(), "restrictions.test")

@@ -34,6 +34,7 @@ use crate::supervise::signals::Signals;
 use crate::supervise::{self, Ended, Run};
 use crate::sys::process;
 use crate::terminal::harmless;
+use crate::terminal::{errln, out, outln};
 use crate::verdict::Ending;
 
 /// Runs a program; the exit status.
@@ -45,7 +46,7 @@ pub fn run(options: &Options, clock: &Clock) -> u8 {
     let ending = match &result {
         Ok(ending) => *ending,
         Err(failure) => {
-            eprintln!("repy-launch: {failure}");
+            errln!("repy-launch: {failure}");
             report.conclude(failure.ending, &failure.message, clock.started.elapsed());
             failure.ending
         }
@@ -59,7 +60,7 @@ pub fn run(options: &Options, clock: &Clock) -> u8 {
     }
     if let Some(place) = place {
         if let Err(error) = place.write(report.to_json().as_bytes()) {
-            eprintln!("repy-launch: report '{}': {}", place.path().display(), describe(&error));
+            errln!("repy-launch: report '{}': {}", place.path().display(), describe(&error));
         }
     }
     ending.code()
@@ -132,9 +133,9 @@ fn attempt(
     report.describe_plan(&plan);
     steps.done("probe and plan");
     if options.plan {
-        print!("{plan}");
+        out!("{plan}");
         if let Some(site) = &site {
-            println!("control group: {}", site.describe());
+            outln!("control group: {}", site.describe());
         }
         report.conclude(Ending::Done, "only the plan was asked for", clock.started.elapsed());
         return Ok(Ending::Done);
@@ -204,7 +205,7 @@ fn attempt(
     report.describe_run(&ended, policy);
     if let Some(place) = profile {
         if let Err(error) = place.write(ended.told.profile.to_text().as_bytes()) {
-            eprintln!("repy-launch: profile '{}': {}", place.path().display(), describe(&error));
+            errln!("repy-launch: profile '{}': {}", place.path().display(), describe(&error));
         }
     }
     report.add_timings(&steps.list);
@@ -309,13 +310,13 @@ fn warn(options: &Options, plan: &Plan, unbindable: Option<&Unbindable>) {
         return;
     }
     for layer in plan.waived.iter() {
-        eprintln!("repy-launch: warning: without layer '{layer}', which would hold {}", layer.holds());
+        errln!("repy-launch: warning: without layer '{layer}', which would hold {}", layer.holds());
     }
     if let Some(ports) = unbindable {
-        eprintln!("repy-launch: warning: {ports}");
+        errln!("repy-launch: warning: {ports}");
     }
     if options.norestrictions {
-        eprintln!("repy-launch: warning: --norestrictions: no call rule is checked; limits and sandbox hold");
+        errln!("repy-launch: warning: --norestrictions: no call rule is checked; limits and sandbox hold");
     }
 }
 
@@ -324,18 +325,14 @@ fn say_forbidden(report: &Report) {
     let Some(call) = &report.forbidden_call else { return };
     match (call.number, call.name) {
         (Some(number), name) => {
-            eprintln!(
-                "repy-launch: {}: {} (number {number})",
-                report.reason,
-                name.unwrap_or("an unknown call")
-            );
+            errln!("repy-launch: {}: {} (number {number})", report.reason, name.unwrap_or("an unknown call"));
         }
-        _ => eprintln!("repy-launch: {}; this command finds it: {}", report.reason, call.find_with),
+        _ => errln!("repy-launch: {}; this command finds it: {}", report.reason, call.find_with),
     }
 }
 
 fn summary(ended: &Ended, report: &Report) {
-    eprintln!(
+    errln!(
         "repy-launch: {} (exit {}): {}; {:.3} s, processor {:.3} s, memory {} bytes at most",
         report.ending,
         report.exit_code,
@@ -349,7 +346,7 @@ fn summary(ended: &Ended, report: &Report) {
 
 fn print_timings(report: &Report) {
     for timing in &report.timings {
-        eprintln!("{:>9} us  {}", timing.microseconds, timing.step);
+        errln!("{:>9} us  {}", timing.microseconds, timing.step);
     }
-    eprintln!("{:>9.0} us  in all", report.elapsed_seconds * 1e6);
+    errln!("{:>9.0} us  in all", report.elapsed_seconds * 1e6);
 }

@@ -45,16 +45,20 @@ pub struct Examination {
     pub notes: Vec<String>,
     /// Why no run is possible at all, where that is so.
     pub impossible: Option<String>,
-    /// Why a run that was tried did not begin, though nothing seemed to be missing.
+    /// Why a run that was tried without what is missing did not begin.
     pub trial: Option<String>,
 }
 
 impl Examination {
+    /// The layers that are missing.
+    pub fn missing(&self) -> Layers {
+        let missing = self.layers.iter().filter(|layer| layer.state == "missing");
+        missing.filter_map(|layer| Layer::from_name(layer.layer)).collect()
+    }
+
     /// Whether a run would start without giving up a layer.
     pub fn is_complete(&self) -> bool {
-        self.impossible.is_none()
-            && self.trial.is_none()
-            && self.layers.iter().all(|layer| layer.state != "missing")
+        self.impossible.is_none() && self.trial.is_none() && self.missing().is_empty()
     }
 }
 
@@ -196,6 +200,26 @@ fn kernel_log() -> &'static str {
     }
 }
 
+impl Examination {
+    /// Only what keeps a run from starting with every layer; empty where nothing does.
+    pub fn gaps(&self) -> String {
+        let missing = self.layers.iter().filter(|layer| layer.state == "missing");
+        let mut text: String =
+            missing.map(|layer| format!("{}: {}; {}\n", layer.layer, layer.reason, layer.remedy)).collect();
+        for reason in self.trial.iter().chain(&self.impossible) {
+            text.push_str(reason);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// What each layer needs of a host, whether or not it is there.
+    pub fn needs(&self) -> String {
+        let needs = Layer::ALL.map(|layer| format!("  {:10} {}\n", layer.name(), layer.remedy()));
+        format!("\nwhat each layer needs where it is missing:\n{}", needs.concat())
+    }
+}
+
 impl fmt::Display for Examination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -215,15 +239,17 @@ impl fmt::Display for Examination {
             writeln!(text, "note: {note}")?;
         }
         if let Some(reason) = &self.trial {
-            writeln!(text, "\nA run was tried, and did not begin: {reason}")?;
+            let how = if self.missing().is_empty() { "" } else { " without what is missing" };
+            writeln!(text, "\nA run{how} was tried, and did not begin: {reason}")?;
         }
         match &self.impossible {
             Some(reason) => writeln!(text, "\nNo run is possible: {reason}")?,
             None if self.is_complete() => {
                 writeln!(text, "\nEvery layer is there: a run is fully confined (one was tried).")?
             }
+            None if self.trial.is_some() => {}
             None => {
-                writeln!(text, "\nA run is refused (exit 4) unless each missing layer is given up by name.")?
+                writeln!(text, "\nA run is refused (exit 4) unless each missing layer is given up by name (one was tried so).")?
             }
         }
         f.write_str(&text)
@@ -260,6 +286,8 @@ mod tests {
         assert_eq!(state(&examination, Layer::Idmap), "not needed");
         let text = examination.to_string();
         assert!(text.contains("--without cgroup") && text.contains("no group is delegated"), "{text}");
+        assert!(examination.gaps().starts_with("cgroup: no group is delegated"), "{}", examination.gaps());
+        assert!(examination.needs().contains("seccomp    use a kernel"), "{}", examination.needs());
     }
 
     #[test]
@@ -268,6 +296,7 @@ mod tests {
             examine(&request(), &Host { cgroup: Support::Yes, ..host() }, Some("below /x".into()));
         assert!(examination.is_complete(), "{examination}");
         assert!(examination.to_string().contains("fully confined"));
+        assert_eq!(examination.gaps(), "");
     }
 
     #[test]

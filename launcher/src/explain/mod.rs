@@ -4,12 +4,13 @@
 //! Pure: a policy and a plan go in, rows come out. Nothing is started.
 
 mod lacking;
+mod obstacle;
 mod print;
 mod program;
 mod query;
 
 pub use lacking::Lack;
-pub use print::{table, table_json};
+pub use print::{table, table_json, Detail};
 pub use program::{program, CallRow, ProgramTable};
 pub use query::{answer, Answer, QueryError};
 

@@ -8,8 +8,19 @@ use crate::plan::Plan;
 /// Width of the column that names the control.
 const NAME: usize = 20;
 
+/// How much of the table is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The lines and the names of what holds them.
+    Holders,
+    /// Values too, and what holds where a layer is missing.
+    Values,
+    /// What each control does, too.
+    Effects,
+}
+
 /// The table: each line of the policy, and below it what holds it.
-pub fn table(rows: &[Row], plan: &Plan) -> String {
+pub fn table(rows: &[Row], plan: &Plan, detail: Detail) -> String {
     let mut text = String::new();
     for row in rows {
         let line = if row.line == 0 { "-".to_owned() } else { row.line.to_string() };
@@ -20,11 +31,20 @@ pub fn table(rows: &[Row], plan: &Plan) -> String {
         }
         for holder in &row.held_by {
             let what = match (&holder.absent, &holder.value) {
+                (Some(_), _) if detail == Detail::Holders => continue,
+                (None, _) if detail == Detail::Holders => String::new(),
                 (Some(reason), _) => format!("NOT HERE ({reason})"),
+                (None, Some(value)) if detail == Detail::Effects => {
+                    format!("{}: {value}; {}", holder.object, holder.effect)
+                }
                 (None, Some(value)) => format!("{}: {value}", holder.object),
                 (None, None) => format!("{}: {}", holder.object, holder.effect),
             };
-            let _ = writeln!(text, "      {:11} {:NAME$} {what}", holder.layer, holder.control);
+            let line = format!("      {:11} {:NAME$} {what}", holder.layer, holder.control);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        if detail == Detail::Holders {
+            continue;
         }
         for lack in &row.lacking {
             let rest = match lack.remaining[..] {

@@ -73,13 +73,22 @@ fn row(policy: &Policy, plan: &Plan, seen: &SeenCall) -> CallRow {
         (None, Some(_)) => format!("no rule of {} matches", call.name()),
         (None, None) => "on arguments that are known only when it runs".to_owned(),
     };
+    // What the rules allow may still lack a resource, a port or a name.
+    let obstacle = check::obstacle(policy, seen).filter(|_| verdict != "denied");
+    let (verdict, because) = match obstacle {
+        Some((why, _)) => ("denied", why),
+        None => (verdict, because),
+    };
     let holds =
         |holder: Holder| holder.absent.is_none().then(|| format!("{} ({})", holder.layer, holder.control));
     CallRow {
         line: seen.line,
         call: check::shown(seen),
         verdict,
-        policy_line: rule.map(|rule| rule.line).filter(|line| *line > 0),
+        policy_line: rule
+            .filter(|rule| because == rule.to_string())
+            .map(|rule| rule.line)
+            .filter(|line| *line > 0),
         because,
         held_by: held(carriers::of_call(call), plan).held_by.into_iter().filter_map(holds).collect(),
     }

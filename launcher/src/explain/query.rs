@@ -6,6 +6,7 @@ use policies::address::parse_literal;
 use policies::{suggest, Argument, Call, Kind, Policy, PortKind, Resource};
 use serde::Serialize;
 
+use super::obstacle::{self, Obstacle};
 use crate::filter;
 use crate::filter::parse::Outcome;
 use crate::plan::control::Action;
@@ -47,18 +48,20 @@ const QUESTIONS: &[&str] = &[
     "'list'",
     "'resolve HOST'",
     "'call NAME [ARGUMENT…]'",
-    "'syscall NAME'",
+    "'syscall NAME|NUMBER'",
     "'memory BYTES'",
     "'RESOURCE AMOUNT'",
 ];
 
-/// Answers a question about a policy on the host the plan was made for.
+/// Answers a question about a policy on the host the plan was made for. `own` are names
+/// in the vessel that belong to the operator.
 ///
 /// # Errors
 /// A question of an unknown form, or with words that do not fit it.
-pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, QueryError> {
+pub fn answer(policy: &Policy, plan: &Plan, own: &[String], question: &str) -> Result<Answer, QueryError> {
     let words: Vec<&str> = question.split_whitespace().collect();
     let wrong = |reason: String| QueryError { question: question.escape_default().to_string(), reason };
+    let call = |call: Call, words: &[&str]| call_with(policy, plan, own, call, words);
     let port = |word: &str| {
         word.parse::<u16>()
             .ok()
@@ -70,22 +73,28 @@ pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, Qu
         ["bind", "tcp", word] => bind(policy, plan, PortKind::Connection, port(word)?),
         ["connect", host, word] => destination(policy, plan, Call::OpenConn, host, port(word)?),
         ["send", host, word] => destination(policy, plan, Call::SendMess, host, port(word)?),
-        ["open", name] => call(policy, plan, Call::Open, &[name]),
-        ["open", name, mode] => call(policy, plan, Call::Open, &[name, mode]),
-        ["remove", name] => call(policy, plan, Call::RemoveFile, &[name]),
-        ["list"] => call(policy, plan, Call::ListDir, &[]),
-        ["resolve", host] => call(policy, plan, Call::GetHostByNameEx, &[host]),
+        ["open", name] => call(Call::Open, &[name]),
+        ["open", name, mode] => call(Call::Open, &[name, mode]),
+        ["remove", name] => call(Call::RemoveFile, &[name]),
+        ["list"] => call(Call::ListDir, &[]),
+        ["resolve", host] => call(Call::GetHostByNameEx, &[host]),
         ["syscall", name] => syscall(plan, name).map_err(wrong)?,
         ["call", name, ref arguments @ ..] => {
             let names = Call::all().map(Call::name);
             let wanted = Call::from_name(name).ok_or_else(|| {
                 wrong(meant(format!("there is no call '{name}'"), suggest::call(name, names)))
             })?;
-            call(policy, plan, wanted, arguments)
+            call(wanted, arguments)
         }
         [name, ref arguments @ ..] if Call::from_name(name).is_some() => {
             let wanted = Call::from_name(name).ok_or_else(|| wrong(String::new()))?;
-            call(policy, plan, wanted, arguments)
+            call(wanted, arguments)
+        }
+        ["bind", ..] | ["connect" | "send" | "remove" | "list" | "resolve" | "syscall" | "call", ..] => {
+            return Err(wrong(asked_as(words[0])))
+        }
+        [name] if Resource::from_name(name).is_some() => {
+            return Err(wrong(format!("it is asked as '{name} AMOUNT'")))
         }
         [name, amount] => {
             let resource = Resource::from_name(name).ok_or_else(|| {
@@ -99,10 +108,19 @@ pub fn answer(policy: &Policy, plan: &Plan, question: &str) -> Result<Answer, Qu
             quantity(policy, plan, resource, amount)
         }
         [first, ..] => return Err(wrong(meant("it has an unknown form".to_owned(), known(first)))),
-        [] => return Err(wrong("it has an unknown form".to_owned())),
+        [] => return Err(wrong("there is nothing in it".to_owned())),
     };
-    answer.question = words.join(" ");
+    answer.question = crate::terminal::harmless(&words.join(" "));
+    answer.sees = crate::terminal::harmless(&answer.sees);
     Ok(answer)
+}
+
+/// The forms of a question that begins with this word.
+fn asked_as(word: &str) -> String {
+    let forms = QUESTIONS
+        .iter()
+        .filter(|form| form.trim_matches('\'').split(' ').next().is_some_and(|first| first == word));
+    format!("it is asked as {}", forms.copied().collect::<Vec<_>>().join(" or "))
 }
 
 /// Adds what may have been meant.
@@ -137,20 +155,39 @@ fn holders(row: super::Row) -> Vec<String> {
         .collect()
 }
 
-fn call(policy: &Policy, plan: &Plan, call: Call, words: &[&str]) -> Answer {
+fn call_with(policy: &Policy, plan: &Plan, own: &[String], call: Call, words: &[&str]) -> Answer {
     let arguments: Vec<Argument> =
         words.iter().map(|word| Argument::Text(Cow::Borrowed(word.as_bytes()))).collect();
     let answer = decided(policy, plan, call, &arguments, words);
-    if call != Call::Open || !answer.allowed {
+    if !answer.allowed {
         return answer;
     }
-    // The interpreter checks both: open makes a file.
-    let mut made = decided(policy, plan, Call::FileInit, &arguments, words);
-    made.because = match made.allowed {
-        true => return answer,
-        false => format!("open needs a rule for file.__init__ too; there, {}", made.because),
-    };
-    made
+    if call == Call::Open {
+        if let Some(obstacle) = words.get(1).and_then(|mode| obstacle::bad_mode(mode)) {
+            return blocked(answer, plan, Some(obstacle));
+        }
+        // The interpreter checks both: open makes a file.
+        let mut made = decided(policy, plan, Call::FileInit, &arguments, words);
+        if !made.allowed {
+            made.because = format!("open needs a rule for file.__init__ too; there, {}", made.because);
+            return made;
+        }
+    }
+    blocked(answer, plan, obstacle::of_call(policy, call, words, own))
+}
+
+/// The answer, as what stands in the way leaves it.
+fn blocked(answer: Answer, plan: &Plan, obstacle: Option<Obstacle>) -> Answer {
+    let Some(obstacle) = obstacle else { return answer };
+    let of_resource = |resource| holders(super::held(policies::carriers::of_resource(resource), plan));
+    Answer {
+        allowed: false,
+        line: obstacle.line,
+        because: obstacle.because,
+        layers: obstacle.resource.map_or(answer.layers, of_resource),
+        sees: obstacle.sees,
+        ..answer
+    }
 }
 
 fn decided(policy: &Policy, plan: &Plan, call: Call, arguments: &[Argument], words: &[&str]) -> Answer {
@@ -182,7 +219,16 @@ fn destination(policy: &Policy, plan: &Plan, call: Call, host: &str, port: u16) 
     if parse_literal(host.as_bytes()).is_none() && policy.looks_at_address(call) {
         answer.because.push_str(" (a rule with an address also decides on what the name resolves to)");
     }
-    answer
+    if !answer.allowed {
+        return answer;
+    }
+    let rate = match (call, parse_literal(host.as_bytes())) {
+        (Call::SendMess, Some(address)) if address.is_loopback() => Some(Resource::LoopSend),
+        (Call::SendMess, Some(_)) => Some(Resource::NetSend),
+        _ => None,
+    };
+    let rate = rate.filter(|rate| policy.amount(*rate) == 0.0).map(|rate| obstacle::without(policy, rate));
+    blocked(answer, plan, rate.or_else(|| obstacle::of_call(policy, call, &[], &[])))
 }
 
 fn bind(policy: &Policy, plan: &Plan, kind: PortKind, port: u16) -> Answer {
@@ -215,7 +261,10 @@ fn bind(policy: &Policy, plan: &Plan, kind: PortKind, port: u16) -> Answer {
         answer.because = format!("resource {name} {port} (line {}) and {}", grant.line, answer.because);
     }
     answer.layers = layers;
-    answer
+    if !answer.allowed {
+        return answer;
+    }
+    blocked(answer, plan, obstacle::of_call(policy, call, &[], &[]))
 }
 
 fn quantity(policy: &Policy, plan: &Plan, resource: Resource, amount: f64) -> Answer {
@@ -240,7 +289,10 @@ fn quantity(policy: &Policy, plan: &Plan, resource: Resource, amount: f64) -> An
     }
 }
 
-fn syscall(plan: &Plan, name: &str) -> Result<Answer, String> {
+fn syscall(plan: &Plan, word: &str) -> Result<Answer, String> {
+    let number: Option<i64> = word.parse().ok();
+    let name = number.and_then(|number| filter::syscalls::all().find(|(_, known)| *known == number));
+    let name = name.map_or(word, |(name, _)| name);
     if filter::syscalls::number(name).is_none() {
         let advice = suggest::similar(name, filter::syscalls::all().map(|(name, _)| name));
         return Err(meant(format!("there is no system call '{name}' on this architecture"), advice));

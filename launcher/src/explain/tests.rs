@@ -12,6 +12,9 @@ resource memory 10000000
 resource diskused 10000000
 resource events 10
 resource filesopened 5
+resource insockets 1
+resource outsockets 1
+resource lograte 1000
 resource messport 12345
 call open arg 0 is notes.txt allow
 call openconn arg 0 is 127.0.0.1 allow
@@ -30,7 +33,7 @@ fn plan(waived: Layers) -> Plan {
 }
 
 fn ask(question: &str) -> String {
-    match answer(&policy(), &plan(Layers::NONE), question) {
+    match answer(&policy(), &plan(Layers::NONE), &["policy.test".to_owned()], question) {
         Ok(answer) => answer.to_string(),
         Err(error) => format!("{error}\n"),
     }
@@ -39,7 +42,7 @@ fn ask(question: &str) -> String {
 #[test]
 fn the_table_names_every_line_and_what_holds_it() {
     let plan = plan(Layers::NONE);
-    insta::assert_snapshot!(table(&rows(&policy(), &plan), &plan));
+    insta::assert_snapshot!(table(&rows(&policy(), &plan), &plan, Detail::Values));
 }
 
 #[test]
@@ -86,6 +89,12 @@ fn questions_are_answered() {
         "memory 20000000",
         "memory 1000000",
         "netsend 5",
+        "open ../notes.txt w",
+        "open notes.txt q",
+        "call file.__init__ policy.test w",
+        "syscall 101",
+        "call recvmess 127.0.0.1 12345",
+        "send 127.0.0.1 80",
         "call log.write hello",
     ];
     insta::assert_snapshot!(questions.map(ask).join("\n"));
@@ -96,6 +105,9 @@ fn what_is_no_question_is_said_so() {
     let questions = [
         "",
         "bind",
+        "bind sctp 5",
+        "memory",
+        "list all",
         "bind udp 0",
         "bind udp x",
         "fly me",

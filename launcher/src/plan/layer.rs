@@ -56,7 +56,8 @@ const TABLE: [Row; 8] = [
         layer: Layer::Mountns,
         name: "mountns",
         holds: "a root directory that is the vessel alone, and the reserved files read-only",
-        remedy: "allow user namespaces (see userns) or run as root; in a container add CAP_SYS_ADMIN",
+        remedy: "allow user namespaces (see userns) or run as root; in a container's options, as root \
+                 --cap-add SYS_ADMIN, with Docker --security-opt seccomp=unconfined too",
     },
     Row {
         layer: Layer::Netns,

@@ -9,8 +9,10 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use serde_json::{json, Value};
 use std::os::fd::AsFd;
 
+use crate::cli::arguments::{PsLine, StopLine};
 use crate::registry::{self, Found};
 use crate::sys::pidfd;
+use crate::terminal::{errln, out, outln};
 use crate::verdict::Ending;
 use format::{bytes, clean, duration, user};
 
@@ -18,13 +20,15 @@ use format::{bytes, clean, duration, user};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Lists the live runs.
-pub fn list(as_json: bool) -> u8 {
+pub fn list(line: &PsLine) -> u8 {
     let runs = registry::find();
-    if as_json {
+    if line.json {
         let list: Vec<Value> = runs.iter().map(describe).collect();
-        println!("{}", Value::from(list));
+        outln!("{}", Value::from(list));
+    } else if line.quiet {
+        runs.iter().for_each(|found| outln!("{}", found.record.launcher.pid));
     } else {
-        print!("{}", table(&runs));
+        out!("{}", table(&runs, line.verbose));
     }
     Ending::Done.code()
 }
@@ -48,14 +52,16 @@ pub fn describe(found: &Found) -> Value {
     })
 }
 
-fn table(runs: &[Found]) -> String {
-    let mut rows = vec![["PID", "SANDBOX", "NAME", "USER", "UPTIME", "CPU", "MEMORY", "PROGRAM"]
-        .map(str::to_owned)
-        .to_vec()];
+fn table(runs: &[Found], whole: bool) -> String {
+    let mut head = vec!["PID", "SANDBOX", "NAME", "USER", "UPTIME", "CPU", "MEMORY", "PROGRAM"];
+    if whole {
+        head.extend(["POLICY", "VESSEL"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for found in runs {
         let record = &found.record;
         let live = found.live.clone().unwrap_or_default();
-        rows.push(vec![
+        let mut row = vec![
             record.launcher.pid.to_string(),
             record.sandbox.pid.to_string(),
             record.name.as_deref().map_or_else(|| "-".to_owned(), clean),
@@ -64,7 +70,11 @@ fn table(runs: &[Found]) -> String {
             format!("{:.2}s", live.cpu),
             bytes(live.memory as f64),
             clean(&record.program),
-        ]);
+        ];
+        if whole {
+            row.extend([clean(&record.policy), clean(&record.vessel)]);
+        }
+        rows.push(row);
     }
     format::columns(&rows)
 }
@@ -95,14 +105,27 @@ pub fn pick(word: &str) -> Result<Found, String> {
 }
 
 /// Stops one run and waits until its launcher has ended.
-pub fn stop(word: &str) -> u8 {
-    match pick(word).and_then(|found| end(&found).map(|()| found)) {
+pub fn stop(line: &StopLine) -> u8 {
+    match pick(&line.run).and_then(|found| end(&found).map(|()| found)) {
         Ok(found) => {
-            println!("stopped {}", clean(found.record.name.as_deref().unwrap_or(&found.record.program)));
+            let record = &found.record;
+            let name = clean(record.name.as_deref().unwrap_or(&record.program));
+            match (line.quiet, line.verbose) {
+                (true, _) => {}
+                (_, false) => outln!("stopped {name}"),
+                (_, true) => outln!(
+                    "stopped {name}: launcher {}, sandbox {}, {} under {}, after {}",
+                    record.launcher.pid,
+                    record.sandbox.pid,
+                    clean(&record.program),
+                    clean(&record.policy),
+                    duration(format::age(record))
+                ),
+            }
             Ending::Done.code()
         }
         Err(reason) => {
-            eprintln!("repy-launch: {reason}");
+            errln!("repy-launch: {reason}");
             Ending::BadInput.code()
         }
     }
@@ -134,7 +157,12 @@ pub fn end(found: &Found) -> Result<(), String> {
     // One that was stopped with Ctrl-Z hears the signal only when it goes on.
     let _ = pidfd::send(process.as_fd(), libc::SIGCONT);
     let mut set = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut set, PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::NONE)) {
+    let second = Duration::from_secs(1);
+    let wait = |patience| PollTimeout::try_from(patience).unwrap_or(PollTimeout::NONE);
+    if poll(&mut set, wait(second)) == Ok(0) {
+        crate::terminal::progress(&format!("waiting for {} to end", name()));
+    }
+    match poll(&mut set, wait(PATIENCE - second)) {
         Ok(0) => Err(format!("{} was told to stop and has not ended after {} s", name(), PATIENCE.as_secs())),
         _ => Ok(()),
     }

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use policies::channel::control::{FromInterpreter, ToInterpreter, MAXIMUM_TEXT};
 
 use crate::supervise::partner::Partner;
+use crate::terminal::errln;
 use editor::{Edited, Editor};
 use history::History;
 pub use screen::restore;
@@ -139,7 +140,7 @@ impl Console {
         self.statement.push_str(line);
         self.statement.push('\n');
         if self.statement.len() > MAXIMUM_TEXT {
-            eprintln!(
+            errln!(
                 "repy-launch: a statement has at most {MAXIMUM_TEXT} bytes; put longer ones into a program"
             );
             self.statement.clear();

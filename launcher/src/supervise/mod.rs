@@ -265,6 +265,9 @@ impl Supervisor<'_> {
     }
 
     fn on_second(&mut self, now: Instant) {
+        if let Some(partner) = self.control.partner() {
+            partner.on_second();
+        }
         self.control.send_again();
         if self.outward.is_listened_to() {
             let live = self.live(now);

@@ -22,6 +22,9 @@ pub trait Partner {
     /// A frame of the interpreter (untrusted) and the answer to it.
     fn hear(&mut self, frame: FromInterpreter) -> Vec<ToInterpreter>;
 
+    /// The run has gone on for another second.
+    fn on_second(&mut self) {}
+
     /// What was printed before the last frame has been passed on: what is to be
     /// said now.
     fn settle(&mut self) -> Vec<ToInterpreter> {
@@ -56,6 +59,8 @@ pub struct Collector {
     pub findings: Vec<Finding>,
     /// Calls.
     pub calls: Vec<SeenCall>,
+    /// What the operator is told is being done, once that has taken a second.
+    pub doing: Option<String>,
 }
 
 /// The interpreter tells what it recorded ten times in a second.
@@ -64,6 +69,12 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 impl Partner for std::rc::Rc<std::cell::RefCell<Collector>> {
     fn last_words(&self) -> Duration {
         LAST_WORDS
+    }
+
+    fn on_second(&mut self) {
+        if let Some(doing) = self.borrow_mut().doing.take() {
+            crate::terminal::progress(&doing);
+        }
     }
 
     fn hear(&mut self, frame: FromInterpreter) -> Vec<ToInterpreter> {

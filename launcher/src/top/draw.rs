@@ -45,9 +45,11 @@ pub fn draw(rows: &[Row], view: &View, canvas: Canvas) -> String {
         Some(row) => lines.extend(details(row)),
         None => {
             lines.push(paint(&titles(canvas), "1", canvas));
-            lines.extend(
-                rows.iter().enumerate().map(|(index, row)| line(row, index == view.selected, canvas)),
-            );
+            // The part of a long table that holds the selected run.
+            let room = canvas.height.filter(|_| canvas.interactive).map(|height| height.saturating_sub(3));
+            let first = room.map_or(0, |room| (view.selected + 1).saturating_sub(room));
+            let shown = rows.iter().enumerate().skip(first);
+            lines.extend(shown.map(|(index, row)| line(row, index == view.selected, canvas)));
         }
     }
     if canvas.interactive {
@@ -107,7 +109,9 @@ fn line(row: &Row, selected: bool, canvas: Canvas) -> String {
     let marked = selected && canvas.interactive;
     let cells: Vec<String> = shown(canvas)
         .map(|(index, _, width)| match index {
-            0 => paint(&fit(&clean(&row.name), width), if marked { "7" } else { "36" }, canvas),
+            // Reversed, which is no colour.
+            0 if marked => format!("\x1b[7m{}\x1b[0m", fit(&clean(&row.name), width)),
+            0 => paint(&fit(&clean(&row.name), width), "36", canvas),
             1 => fit(&row.launcher.to_string(), width),
             2 => fit(&clean(&row.user), width),
             3 => fit(&duration(row.uptime), width),
@@ -235,11 +239,11 @@ fn paint(text: &str, colour: &str, canvas: Canvas) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::top) mod tests {
     use super::super::sample::tests::found;
     use super::*;
 
-    fn row(name: &str, cpu: f64) -> Row {
+    pub(in crate::top) fn row(name: &str, cpu: f64) -> Row {
         let gauge = |used, limit| Gauge { used, limit };
         Row {
             launcher: 10,
@@ -282,6 +286,11 @@ mod tests {
         assert_eq!(draw(&rows, &View::default(), interactive).lines().count(), 10);
         interactive.height = Some(40);
         assert_eq!(draw(&rows[..2], &View::default(), interactive).lines().count(), 40);
+        // The selected run is on the screen, however long the table is.
+        let view = View { selected: 33, ..View::default() };
+        let screen = draw(&rows, &view, Canvas { height: Some(10), ..interactive });
+        assert!(screen.contains("\u{1b}[7mrun33 ") && !screen.contains("run34"), "{screen}");
+        assert_eq!(screen.lines().count(), 10);
         let view = View { confirm: true, ..View::default() };
         assert!(draw(&rows, &view, interactive).ends_with("stop run0? y/n"));
     }

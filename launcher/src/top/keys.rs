@@ -38,6 +38,9 @@ pub struct View {
     pub sort: Sort,
     /// Index of the selected run.
     pub selected: usize,
+    /// The launcher of the selected run, which is followed wherever the order puts it:
+    /// nobody stops another one because the table moved under the key.
+    pub followed: Option<i32>,
     /// Whether the selected run is shown in full.
     pub details: bool,
     /// Whether stopping the selected run waits for a yes.
@@ -59,10 +62,23 @@ impl View {
             };
             order.then_with(|| a.launcher.cmp(&b.launcher))
         });
-        self.selected = self.selected.min(rows.len().saturating_sub(1));
-        if rows.is_empty() {
+        let place = self.followed.and_then(|pid| rows.iter().position(|row| row.launcher == pid));
+        if self.followed.is_some() && place.is_none() {
+            // It has ended.
             (self.details, self.confirm) = (false, false);
         }
+        self.selected = place.unwrap_or(self.selected).min(rows.len().saturating_sub(1));
+        self.followed = rows.get(self.selected).map(|row| row.launcher);
+    }
+
+    /// Selects a place, whatever run is there.
+    fn select(&mut self, place: usize) {
+        (self.selected, self.followed) = (place, None);
+    }
+
+    fn sort_by(&mut self, sort: Sort) {
+        self.sort = sort;
+        self.select(0);
     }
 
     /// Takes the bytes of a key.
@@ -76,18 +92,18 @@ impl View {
             b"q" | b"\x03" | b"\x04" => return Ask::Quit,
             b"\x1b" if self.details => self.details = false,
             b"\x1b" => return Ask::Quit,
-            b"\x1b[A" | b"\x1bOA" | b"k" => self.selected = self.selected.saturating_sub(1),
+            b"\x1b[A" | b"\x1bOA" | b"k" => self.select(self.selected.saturating_sub(1)),
             b"\x1b[B" | b"\x1bOB" | b"j" => {
-                self.selected = (self.selected + 1).min(count.saturating_sub(1));
+                self.select((self.selected + 1).min(count.saturating_sub(1)));
             }
             b"\r" | b"\n" => self.details = !self.details && count > 0,
             b"s" => self.confirm = count > 0,
-            b"c" => self.sort = Sort::Cpu,
-            b"m" => self.sort = Sort::Memory,
-            b"d" => self.sort = Sort::Disk,
-            b"x" => self.sort = Sort::Denials,
-            b"u" => self.sort = Sort::Uptime,
-            b"n" => self.sort = Sort::Name,
+            b"c" => self.sort_by(Sort::Cpu),
+            b"m" => self.sort_by(Sort::Memory),
+            b"d" => self.sort_by(Sort::Disk),
+            b"x" => self.sort_by(Sort::Denials),
+            b"u" => self.sort_by(Sort::Uptime),
+            b"n" => self.sort_by(Sort::Name),
             _ => {}
         }
         Ask::Draw
@@ -96,6 +112,7 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use super::super::draw::tests::row;
     use super::*;
 
     #[test]
@@ -126,6 +143,28 @@ mod tests {
         view.selected = 9;
         view.arrange(&mut []);
         assert_eq!(view.selected, 0);
+    }
+
+    #[test]
+    fn what_is_selected_is_a_run_and_no_place() {
+        let run = |launcher, name: &str, cpu| Row { launcher, ..row(name, cpu) };
+        let mut rows = vec![run(1, "a", 0.3), run(2, "b", 0.2)];
+        let mut view = View::default();
+        view.arrange(&mut rows);
+        view.key(b"s", 2);
+        // Another one is busier now: the question is still about the first.
+        (rows[0].cpu.used, rows[1].cpu.used) = (0.1, 0.9);
+        view.arrange(&mut rows);
+        assert!(view.confirm && rows[view.selected].launcher == 1);
+        // A run that ends takes its question with it.
+        rows.retain(|row| row.launcher == 2);
+        view.arrange(&mut rows);
+        assert!(!view.confirm && rows[view.selected].launcher == 2);
+        // A new order begins at its top.
+        let mut rows = vec![run(2, "b", 0.2), run(3, "a", 0.1)];
+        view.key(b"n", 2);
+        view.arrange(&mut rows);
+        assert_eq!((view.selected, rows[0].launcher), (0, 3));
     }
 
     #[test]

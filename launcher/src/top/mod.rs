@@ -15,6 +15,7 @@ use crate::cli::arguments::TopLine;
 use crate::ps;
 use crate::supervise::signals::Signals;
 use crate::sys::terminal;
+use crate::terminal::{colours, errln, progress};
 use crate::verdict::Ending;
 use draw::Canvas;
 use keys::{Ask, View};
@@ -34,7 +35,7 @@ pub fn run(line: &TopLine) -> u8 {
         // The reader of a pipe has gone: it has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Done.code(),
         Err(error) => {
-            eprintln!("repy-launch: top: {error}");
+            errln!("repy-launch: top: {error}");
             Ending::Internal.code()
         }
     }
@@ -44,6 +45,7 @@ fn once(line: &TopLine) -> io::Result<()> {
     let mut sampler = Sampler::default();
     let mut rows = sampler.look();
     if !rows.is_empty() {
+        progress("looking for a second");
         std::thread::sleep(BETWEEN);
         rows = sampler.look();
     }
@@ -54,7 +56,7 @@ fn once(line: &TopLine) -> io::Result<()> {
         writeln!(out, "{}", json(&rows))
     } else {
         let (width, _) = terminal::size(io::stdout().as_fd()).unwrap_or((columns(), 0));
-        let colour = line.color || io::stdout().is_terminal();
+        let colour = line.color || colours(io::stdout());
         let canvas = Canvas { width: usize::from(width).max(40), height: None, colour, interactive: false };
         writeln!(out, "{}", draw::draw(&rows, &view, canvas))
     }
@@ -148,7 +150,7 @@ fn show(rows: &[Row], view: &View, said: Option<&str>) -> io::Result<()> {
     let canvas = Canvas {
         width: usize::from(width).max(40),
         height: Some(usize::from(height).max(4)),
-        colour: true,
+        colour: colours(io::stdout()),
         interactive: true,
     };
     let mut text = draw::draw(rows, view, canvas);

@@ -1,5 +1,6 @@
 //! File objects and the vessel directory.
 
+use policies::files::BadName;
 use policies::Call;
 
 use super::integer;
@@ -9,7 +10,6 @@ use crate::api::copy::release_all;
 use crate::api::error::{ApiError, Class, Failure};
 use crate::api::file::{Mode, OpenFile};
 use crate::api::files::{FileHandle, CLOSED};
-use crate::api::names::BadName;
 use crate::api::state::{drain_dropped, fail, finish, gate, pay, permit, raise, wake_next, Api, Due};
 use crate::heap::{Builtin, Heap, Raised, Value};
 use crate::host::{Host, SystemError};

@@ -25,4 +25,7 @@ pub struct CheckLine {
     /// Only what is wrong, no warnings
     #[arg(short, long)]
     pub quiet: bool,
+    /// Say what was looked at too
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }

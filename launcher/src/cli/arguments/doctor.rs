@@ -6,6 +6,9 @@ use clap::Args;
 
 /// Say what this host offers, and the remedy for each gap: exit 0, or 4 if a layer is missing
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  repy-launch doctor\n  repy-launch doctor --vessel /srv/vessel\n  \
+                        repy-launch doctor --json | jq -r '.layers[] | select(.state == \"missing\").remedy'\n  \
+                        repy-launch doctor --sweep")]
 pub struct DoctorLine {
     /// The vessel of later runs
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -16,4 +19,10 @@ pub struct DoctorLine {
     /// Only remove control groups left by launchers that were killed
     #[arg(long)]
     pub sweep: bool,
+    /// Only what is missing
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// What each layer needs, too
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }

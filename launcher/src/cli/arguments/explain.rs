@@ -37,4 +37,10 @@ pub struct ExplainLine {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// The verdict on a question alone; of a table, one line for each holder
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// What each control does, besides its value
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }

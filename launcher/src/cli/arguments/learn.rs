@@ -45,4 +45,10 @@ pub struct LearnLine {
     /// Give up a layer of the sandbox by name (may be repeated)
     #[arg(long, value_name = "LAYER", action = ArgAction::Append, value_parser = PossibleValuesParser::new(Layer::ALL.map(Layer::name)))]
     pub without: Vec<String>,
+    /// No notes
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// A summary of the run
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }

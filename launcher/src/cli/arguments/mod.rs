@@ -107,6 +107,23 @@ pub enum Other {
     Manual(ManualLine),
 }
 
+impl Other {
+    /// Whether `--quiet` was given.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Other::Check(line) => line.quiet,
+            Other::Explain(line) => line.quiet,
+            Other::Learn(line) => line.quiet,
+            Other::Repl(line) => line.quiet,
+            Other::Doctor(line) => line.quiet,
+            Other::Ps(line) => line.quiet,
+            Other::Stop(line) => line.quiet,
+            Other::Audit(line) => line.quiet,
+            Other::Top(_) | Other::Completions(_) | Other::Manual(_) => false,
+        }
+    }
+}
+
 /// The layers of these names; clap has checked that there are no others.
 pub fn layers(names: &[String]) -> Layers {
     names.iter().filter_map(|name| Layer::from_name(name)).collect()

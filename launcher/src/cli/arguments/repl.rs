@@ -28,4 +28,7 @@ pub struct ReplLine {
     /// No greeting
     #[arg(short, long)]
     pub quiet: bool,
+    /// Warnings of the policy, and a summary at the end
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }

@@ -1,4 +1,4 @@
-//! File names a program may use: one flat directory, plain characters.
+//! File names and modes a program may use: one flat directory, plain characters.
 
 /// Why a name is refused: the text of the TypeError the program sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,24 @@ pub fn check_name(name: &[u8]) -> Result<(), BadName> {
         return Err(BadName::Directory);
     }
     Ok(())
+}
+
+/// What a mode of `open` asks for: `r`, `r+`, `w` or `a` (`w+` and `a+` are no other
+/// than those). The letters `b` and `t` mean nothing; None for no mode.
+pub fn mode(given: &[u8]) -> Option<&'static str> {
+    let letters: Vec<u8> = given.iter().copied().filter(|byte| !b"bt".contains(byte)).collect();
+    match letters.as_slice() {
+        b"r" => Some("r"),
+        b"r+" => Some("r+"),
+        b"w" | b"w+" => Some("w"),
+        b"a" | b"a+" => Some("a"),
+        _ => None,
+    }
+}
+
+/// The text of the ValueError for what is no mode.
+pub fn bad_mode(given: &[u8]) -> Vec<u8> {
+    [&b"Invalid or unsupported mode ('"[..], given, b"') passed to open()."].concat()
 }
 
 #[cfg(test)]
