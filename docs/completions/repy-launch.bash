@@ -142,7 +142,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__audit)
-            opts="-h --all --json --help"
+            opts="-q -v -h --all --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -156,7 +156,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__check)
-            opts="-q -h --json --quiet --help"
+            opts="-q -v -h --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -184,7 +184,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__doctor)
-            opts="-h --vessel --json --sweep --help"
+            opts="-q -v -h --vessel --json --sweep --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,7 +202,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__explain)
-            opts="-h --vessel --scratch --without --json --help"
+            opts="-q -v -h --vessel --scratch --without --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,7 +224,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__learn)
-            opts="-o -h --output --vessel --messport --connport --ip --wall --without --help"
+            opts="-o -q -v -h --output --vessel --messport --connport --ip --wall --without --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -284,7 +284,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__ps)
-            opts="-h --json --help"
+            opts="-q -v -h --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,7 +298,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__repl)
-            opts="-q -h --policy --vessel --without --quiet --help"
+            opts="-q -v -h --policy --vessel --without --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,7 +324,7 @@ _repy__launch() {
             return 0
             ;;
         repy__launch__subcmd__stop)
-            opts="-h --help"
+            opts="-q -v -h --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -75,6 +75,7 @@ complete -c repy-launch -n "__fish_repy_launch_needs_command" -a "completions" -
 complete -c repy-launch -n "__fish_repy_launch_needs_command" -a "manual" -d 'Print a manual page'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand check" -l json -d 'As JSON'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand check" -s q -l quiet -d 'Only what is wrong, no warnings'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand check" -s v -l verbose -d 'Say what was looked at too'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l vessel -d 'The vessel of the run that is explained' -r -F
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l without -d 'As if this layer were given up (may be repeated)' -r -f -a "cgroup\t''
@@ -87,6 +88,8 @@ mdwe\t''
 idmap\t''"
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l scratch -d 'As a run with --scratch'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -l json -d 'As JSON'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -s q -l quiet -d 'The verdict on a question alone; of a table, one line for each holder'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -s v -l verbose -d 'What each control does, besides its value'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -s o -l output -d 'Write the restrictions to FILE; the program\'s output is not touched then' -r -F
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -l vessel -d 'The program\'s only directory' -r -F
@@ -102,6 +105,8 @@ landlock\t''
 seccomp\t''
 mdwe\t''
 idmap\t''"
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -s q -l quiet -d 'No notes'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -s v -l verbose -d 'A summary of the run'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand learn" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -l policy -d 'The restrictions file [default: the sample restrictions.test]' -r -F
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -l vessel -d 'The session\'s only directory [default: an empty one, removed afterwards]' -r -F
@@ -114,16 +119,25 @@ seccomp\t''
 mdwe\t''
 idmap\t''"
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s q -l quiet -d 'No greeting'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s v -l verbose -d 'Warnings of the policy, and a summary at the end'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l vessel -d 'The vessel of later runs' -r -F
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l json -d 'As JSON'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l sweep -d 'Only remove control groups left by launchers that were killed'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -s q -l quiet -d 'Only what is missing'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -s v -l verbose -d 'What each layer needs, too'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand ps" -l json -d 'As JSON, one array'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand ps" -s q -l quiet -d 'Only the process ids of the launchers'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand ps" -s v -l verbose -d 'Policies and vessels too'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand stop" -s q -l quiet -d 'Say nothing of a run that was stopped'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand stop" -s v -l verbose -d 'Say what was stopped in full'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand audit" -l all -d 'Every live run that you may see'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand audit" -l json -d 'As JSON, one array'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand audit" -s q -l quiet -d 'Only what differs or cannot be seen, and the sum'
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand audit" -s v -l verbose -d 'What was found in every row, too'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand audit" -s h -l help -d 'Print help'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand top" -l sort -d 'The order at the start' -r -f -a "cpu\t'Processor use, the most first'
 memory\t'Memory, the most first'

@@ -116,7 +116,9 @@ fn help_teaches_with_examples() {
     for text in ["A first run:", "repy-launch learn", "Exit status:", "restrictions(5)"] {
         assert!(long.stdout.contains(text), "{text:?} is missing:\n{}", long.stdout);
     }
-    for command in ["check", "explain", "learn", "repl", "completions"] {
+    for command in
+        ["check", "explain", "learn", "repl", "doctor", "ps", "stop", "audit", "top", "completions"]
+    {
         let help = run("repy-launch", &[command, "--help"]);
         help.expect_code(0);
         assert!(help.stdout.contains("Examples:"), "{command}:\n{}", help.stdout);

@@ -96,6 +96,10 @@ fn names_of_the_api_in_a_program() {
     let mut faults = String::new();
     for (text, meant) in [
         ("randomflot()", "randomfloat"),
+        ("print rnage(3)", "range"),
+        ("print sorte([2, 1])", "sorted"),
+        ("raise ValeuError('x')", "ValueError"),
+        ("total = 1\nprint totl", "total"),
         ("settimr(1, sleep, [1])", "settimer"),
         ("opne('x')", "open"),
         ("sleeep(1)", "sleep"),
@@ -110,6 +114,21 @@ fn names_of_the_api_in_a_program() {
         faults.extend(fault(&finished, text, meant, 0));
     }
     assert!(faults.is_empty(), "{faults}");
+    // A program that runs into such a name is told the same, and keeps V1's last line.
+    for (text, meant) in [
+        ("print rnage(3)", "range"),
+        ("def f():\n  return randomflot()\nf()", "randomfloat"),
+        ("total = 1\nprint totl", "total"),
+        ("def helper():\n  pass\ndef f():\n  hepler()\nhelper()\nf()", "helper"),
+    ] {
+        let run = setting.launch(&wide_policy(), &format!("{text}\n")).run(60);
+        run.expect_code(1)
+            .expect_stderr(&format!("did you mean `{meant}`?"))
+            .expect_stderr("' is not defined\n---\n");
+    }
+    // Nothing near: nothing is suggested.
+    let run = setting.launch(&wide_policy(), "qwertzuiop()\n").run(60);
+    assert!(!run.expect_code(1).stderr.contains("mean"), "{run:?}");
     let program = setting.write("program.repy", "randomfloat()\n");
     let words = ["check", &policy.to_string_lossy(), &program.to_string_lossy()];
     let finished = launcher(&setting, &words);

@@ -249,7 +249,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
 
 /// Looks at a program that could be run, and compiles it, which has limits too.
 fn look(mut vm: Vm, module: &check::Checked<Module<'_>>) -> Finished {
-    let found = inspect::inspect(module, &|name| vm.builtin(name).is_some());
+    let found = inspect::inspect(module, &vm.builtin_names());
     let globals = vm.heap.new_dict();
     let (outcome, findings, kept) = match vm.load(module, globals) {
         Ok(code) => (Outcome::Finished, found.names, vec![code, Value::Dict(globals)]),

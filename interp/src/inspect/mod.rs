@@ -30,46 +30,47 @@ pub struct Inspection {
     pub calls: Vec<SeenCall>,
 }
 
-/// Looks at a program; `builtin` says whether a name is there without being defined.
-pub fn inspect(module: &Module<'_>, builtin: &dyn Fn(&[u8]) -> bool) -> Inspection {
+/// Looks at a program; `builtins` are the names that are there without being defined.
+pub fn inspect(module: &Module<'_>, builtins: &[String]) -> Inspection {
     let names = Names::of(module);
     let calls = calls::find(module, &names, MOST);
-    Inspection { names: undefined(module, &names, builtin), calls }
+    Inspection { names: undefined(module, &names, builtins), calls }
+}
+
+/// Names that every program has beside the built-in ones.
+pub fn given() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(|row| row.class.is_none()).map(|row| row.name).chain(GIVEN)
 }
 
 /// Names that each run defines beside the calls.
 const GIVEN: [&str; 4] = ["mycontext", "_context", "callfunc", "callargs"];
 
 /// Names that are read, and defined nowhere.
-fn undefined(module: &Module<'_>, names: &Names, builtin: &dyn Fn(&[u8]) -> bool) -> Vec<Finding> {
-    let given = |name: &str| {
-        builtin(name.as_bytes())
-            || TABLE.iter().any(|row| row.class.is_none() && row.name == name)
-            || GIVEN.contains(&name)
+fn undefined(module: &Module<'_>, names: &Names, builtins: &[String]) -> Vec<Finding> {
+    let defined = |name: &str| {
+        builtins.iter().any(|known| known == name)
+            || given().any(|known| known == name)
             || ["None", "_"].contains(&name)
     };
     let mut told = HashSet::new();
     let mut found = Vec::new();
     for (symbol, span) in &names.read {
         let name = module.symbols.name(*symbol);
-        if found.len() >= MOST || names.bound.contains_key(symbol) || given(name) || !told.insert(*symbol) {
+        if found.len() >= MOST || names.bound.contains_key(symbol) || defined(name) || !told.insert(*symbol) {
             continue;
         }
-        found.push(unknown(module, names, *span, name));
+        found.push(unknown(module, names, builtins, *span, name));
     }
     found
 }
 
-fn unknown(module: &Module<'_>, names: &Names, span: Span, name: &str) -> Finding {
-    let known = TABLE.iter().filter(|row| row.class.is_none()).map(|row| row.name).chain(GIVEN);
-    let help = match policies::suggest::call(name, known) {
-        Some(advice) => advice,
-        None => {
-            let own = names.bound.keys().map(|symbol| module.symbols.name(*symbol));
-            let own = policies::suggest::closest(name, own);
-            own.map_or_else(String::new, |own| format!("did you mean `{own}`?"))
-        }
-    };
+fn unknown(module: &Module<'_>, names: &Names, builtins: &[String], span: Span, name: &str) -> Finding {
+    let mut known: Vec<&str> = names.bound.keys().map(|symbol| module.symbols.name(*symbol)).collect();
+    // The same answer each time: they come out of a map.
+    known.sort_unstable();
+    known.extend(builtins.iter().map(String::as_str));
+    given().for_each(|name| known.push(name));
+    let help = policies::suggest::call(name, known.into_iter()).unwrap_or_default();
     let title = format!("nothing here defines the name '{name}'");
     finding(Snippet::new(&module.source, span), title, help)
 }

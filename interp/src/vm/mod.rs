@@ -245,6 +245,15 @@ impl Vm {
         }
     }
 
+    /// The names of all built-ins.
+    pub fn builtin_names(&self) -> Vec<String> {
+        let text = |key| match key {
+            Value::Str(name) => Some(self.heap.text(name)),
+            _ => None,
+        };
+        self.builtins.iter().filter_map(|entry| text(entry.key)).collect()
+    }
+
     /// A built-in by name, borrowed.
     pub fn builtin(&self, name: &[u8]) -> Option<Value> {
         self.builtins.find_bytes(&self.heap, name).map(|position| self.builtins.value(position))

@@ -71,6 +71,9 @@ impl Vm {
             let _ = writeln!(out, "    {}", shown.trim_end());
             let _ = writeln!(out, "    {}{}", " ".repeat(before), "^".repeat(line.width as usize));
         }
+        if let Some(advice) = self.advice(uncaught, text) {
+            let _ = writeln!(out, "    {advice}");
+        }
         let _ = writeln!(out, "\n{}\n---", self.last_line(uncaught.exception, text));
         out
     }
@@ -83,8 +86,30 @@ impl Vm {
             let _ = writeln!(out, "  File \"{}\", line {}, in {}", line.file, line.line, line.function);
             let _ = writeln!(out, "    {}", crate::syntax::escape(line.source.trim().as_bytes()));
         }
+        if let Some(advice) = self.advice(uncaught, text) {
+            let _ = writeln!(out, "    {advice}");
+        }
         let _ = writeln!(out, "{}", self.last_line(uncaught.exception, text));
         out
+    }
+
+    /// What may have been meant by a name that is not defined.
+    fn advice(&self, uncaught: &Uncaught, text: &str) -> Option<String> {
+        if !self.heap.is_instance(uncaught.exception, Builtin::NameError.class()) {
+            return None;
+        }
+        let name = text.strip_prefix("global ").unwrap_or(text).strip_prefix("name '")?.split('\'').next()?;
+        let mut known: Vec<String> = crate::inspect::given().map(str::to_owned).collect();
+        known.extend(self.builtin_names());
+        // Names of the program: those of the function where it happened, and of the module.
+        let Value::Trace(trace) = uncaught.trace else { return None };
+        let entries = &self.heap.traces[trace].entries;
+        for (code, _) in entries.first().into_iter().chain(entries.last()) {
+            let sites = code.globals.iter().map(|site| site.name);
+            let names = code.local_names.iter().copied().chain(sites).map(|name| self.heap.text(name));
+            known.extend(names.filter(|known| known != name));
+        }
+        policies::suggest::call(name, known.iter().map(String::as_str))
     }
 
     /// The last line of the block.

@@ -75,6 +75,7 @@ pub fn answer(policy: &Policy, plan: &Plan, own: &[String], question: &str) -> R
         ["send", host, word] => destination(policy, plan, Call::SendMess, host, port(word)?),
         ["open", name] => call(Call::Open, &[name]),
         ["open", name, mode] => call(Call::Open, &[name, mode]),
+        ["open", _, _, _, ..] => return Err(wrong(asked_as("open"))),
         ["remove", name] => call(Call::RemoveFile, &[name]),
         ["list"] => call(Call::ListDir, &[]),
         ["resolve", host] => call(Call::GetHostByNameEx, &[host]),

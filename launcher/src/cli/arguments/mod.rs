@@ -135,7 +135,7 @@ pub enum Asked {
     /// Run a program.
     Run(Box<Options>),
     /// Something else.
-    Other(Other),
+    Other(Box<Other>),
 }
 
 /// Understands a command line (the first word is the name of the binary).
@@ -159,7 +159,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Asked, clap::Error> {
     if !original && other {
         let line = Line::from_arg_matches(&command.try_get_matches_from(words)?)?;
         return match line.command {
-            Some(other) => Ok(Asked::Other(other)),
+            Some(other) => Ok(Asked::Other(Box::new(other))),
             None => Err(Line::command().error(clap::error::ErrorKind::MissingSubcommand, "no command")),
         };
     }

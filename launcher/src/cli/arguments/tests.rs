@@ -71,17 +71,21 @@ fn mistakes_are_named_with_a_suggestion() {
 
 #[test]
 fn other_commands() {
-    assert!(
-        matches!(asked("repy-launch check a b"), Ok(Asked::Other(Other::Check(line))) if line.programs.len() == 1)
-    );
+    let other = |line: &str| match asked(line) {
+        Ok(Asked::Other(other)) => *other,
+        wrong => panic!("{line}: {wrong:?}"),
+    };
+    assert!(matches!(other("repy-launch check a b"), Other::Check(line) if line.programs.len() == 1));
     assert!(matches!(
-        asked("repy-launch explain p --json open"),
-        Ok(Asked::Other(Other::Explain(ExplainLine { what: Some(_), json: true, .. })))
+        other("repy-launch explain p --json open"),
+        Other::Explain(ExplainLine { what: Some(_), json: true, .. })
     ));
-    assert!(matches!(
-        asked("repy-launch doctor"),
-        Ok(Asked::Other(Other::Doctor(DoctorLine { sweep: false, .. })))
-    ));
+    assert!(matches!(other("repy-launch doctor"), Other::Doctor(DoctorLine { sweep: false, .. })));
+    for command in ["check p", "explain p", "learn x", "repl", "doctor", "ps", "stop x", "audit x"] {
+        assert!(other(&format!("repy-launch {command} -q")).is_quiet(), "{command}");
+        assert!(!other(&format!("repy-launch {command} -v")).is_quiet(), "{command}");
+        assert!(error(&format!("repy-launch {command} -q -v")).contains("--verbose"), "{command}");
+    }
     // A program of that name has a path.
     assert_eq!(run("repy-launch --policy p check").program, "check");
     assert_eq!(asked("repy-launch --help").unwrap_err().exit_code(), 0);
