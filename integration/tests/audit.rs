@@ -114,6 +114,90 @@ fn every_line_has_a_command_that_works_without_this_tool() {
     }
 }
 
+/// What the commands of differing rows print, pasted into a shell: what the row says was found.
+#[track_caller]
+fn shown_by_shell(lines: &[Value], step: &str, words: &[&str]) {
+    let differs =
+        |line: &&Value| line["state"] == "DIFFERS" && line["step"].as_str().is_some_and(|s| s == step);
+    let line = lines
+        .iter()
+        .find(differs)
+        .unwrap_or_else(|| panic!("nothing differs at {step}: {:?}", differing(lines)));
+    let command = line["command"].as_str().expect("a command");
+    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for word in words {
+        assert!(text.contains(word), "{command} prints {text:?}, which lacks {word:?} of the row {line}");
+    }
+}
+
+/// Whoever pastes the commands of an audit that found something sees the same.
+#[test]
+fn the_commands_show_what_was_tampered_with() {
+    if !root_with("changing limits") || Command::new("prlimit").arg("-V").output().is_err() {
+        return;
+    }
+    let setting = Setting::new("audit", User::Caller);
+    let run = live(&setting, "tampered", &[]);
+    let _still = Still::hold(&run);
+    let pid = run.sandbox().to_string();
+    let set = Command::new("prlimit").args(["--pid", &pid, "--nofile=61"]).status();
+    assert!(set.is_ok_and(|status| status.success()));
+    let (_, lines) = audit(&run, User::Caller);
+    shown_by_shell(&lines, "process limits", &["61"]);
+    let file = lines.iter().find_map(|line| {
+        line["command"].as_str()?.strip_prefix("cat ").filter(|path| path.ends_with("/pids.max"))
+    });
+    if let Some(path) = file.map(PathBuf::from).filter(|path| fs::write(path, "7").is_ok()) {
+        let (_, lines) = audit(&run, User::Caller);
+        shown_by_shell(&lines, "control group", &["7"]);
+        fs::write(path, "1").expect("set again");
+    }
+    kill(Pid::from_raw(run.sandbox()), Signal::SIGSTOP).expect("stopped");
+    assert!(is_seen_to_stand(&run));
+    let (_, lines) = audit(&run, User::Caller);
+    let stands =
+        lines.iter().find(|line| line["expected"].as_str().is_some_and(|text| text.contains("frozen")));
+    let command = stands.and_then(|line| line["command"].as_str()).expect("its row");
+    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("T (stopped)"), "{output:?}");
+    kill(Pid::from_raw(run.sandbox()), Signal::SIGCONT).expect("continued");
+    // A run without layers that its record claims.
+    let whole = live(&setting, "whole-too", &[]);
+    let lacking = live(&setting, "lacks", &["--without", "netns", "--without", "seccomp"]);
+    let path = record_of(&lacking);
+    let mut record = read(&path);
+    record["rows"] = read(&record_of(&whole))["rows"].clone();
+    fs::write(&path, record.to_string()).expect("written");
+    let (_, lines) = audit(&lacking, User::Caller);
+    shown_by_shell(&lines, "namespaces", &["net:["]);
+    shown_by_shell(&lines, "system call filter", &["Seccomp:\t0"]);
+}
+
+/// The vessel's and the policy's names are the operator's, and may be odd; they are no words of a shell.
+#[test]
+fn odd_names_are_no_words_of_the_shell() {
+    if !integration::is_root() {
+        return integration::skipped("a vessel of this name is made as root");
+    }
+    let setting = Setting::new("audit 'odd' $(touch pwned) \"names\"", User::Caller);
+    let run = live(&setting, "odd", &[]);
+    let (code, lines) = audit(&run, User::Caller);
+    assert_eq!((code, differing(&lines)), (0, vec![]));
+    for line in &lines {
+        let command = line["command"].as_str().expect("a command");
+        let output =
+            Command::new("sh").args(["-c", command]).current_dir(setting.vessel()).output().expect("a shell");
+        assert!(
+            output.status.success() || command.starts_with("prlimit") || command.starts_with("python3"),
+            "{command}: {output:?}"
+        );
+    }
+    assert_eq!(fs::read_dir(setting.vessel()).expect("readable").count(), 0);
+    let text = tool(User::Caller, &["audit", "-v", run.name()]).stdout;
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
 /// A run whose launcher holds still, so that it mends nothing meanwhile.
 struct Still<'a>(&'a LiveRun);
 

@@ -138,6 +138,39 @@ fn misspelt_words_are_answered_with_what_was_meant() {
     }
 }
 
+/// Work that takes more than a second says what it is at, on a terminal and nowhere else.
+#[test]
+fn long_work_tells_how_far_it_is_on_terminals_only() {
+    let scratch = Scratch::new("progress");
+    let policy = integration::project_root().join("policies/restrictions.test");
+    let program = scratch.write("program.repy", "sleep(0)\n");
+    let mut command = Command::new(integration::bin("repy-launch"));
+    command.arg("check").arg(&policy);
+    // However fast this machine is: as many programs as take some seconds.
+    let mut programs = 100;
+    let (all, shown) = loop {
+        let mut command = Command::new(integration::bin("repy-launch"));
+        command.arg("check").arg(&policy).args(std::iter::repeat_n(&program, programs));
+        let start = std::time::Instant::now();
+        let mut terminal = integration::pty::Terminal::start(&command);
+        assert_eq!(terminal.code(), Some(0));
+        if start.elapsed() > Duration::from_secs(3) || programs > 10_000 {
+            terminal.expect("program.repy: good");
+            break (programs, terminal.shown());
+        }
+        programs *= 2;
+    };
+    assert!(shown.contains(&format!(" of {all}: ")) && shown.contains(" ...\r\n"), "{}", shown.len());
+    let mut quiet = Command::new(integration::bin("repy-launch"));
+    quiet.args(["check", "--quiet"]).arg(&policy).args(std::iter::repeat_n(&program, all));
+    let mut terminal = integration::pty::Terminal::start(&quiet);
+    assert_eq!(terminal.code(), Some(0));
+    assert!(!terminal.shown().contains(" of "), "{}", terminal.shown());
+    command.args(std::iter::repeat_n(&program, all)).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command, Duration::from_secs(300)).expect_code(0).expect_stderr("");
+}
+
 #[test]
 fn colour_is_for_terminals_only_and_not_against_no_color() {
     let scratch = Scratch::new("colour");

@@ -201,6 +201,22 @@ fn metrics_are_kept_and_tell_the_outcome() {
     {
         assert!(during.contains(&format!("{name}{labels}")), "{name} is missing:\n{during}");
     }
+    // Every resource has its limit, and every one that is counted its use and its denials.
+    for facts in policies::RESOURCES.iter() {
+        let resource = format!(",resource=\"{}\"}} ", facts.name);
+        let told = |family: &str| {
+            let start = format!("{family}{labels},");
+            during.lines().any(|line| line.starts_with(&start) && line.contains(&resource))
+        };
+        assert!(told("repy_limit"), "no limit of {}:\n{during}", facts.name);
+        let elsewhere = ["cpu", "memory", "messport", "connport"].contains(&facts.name);
+        for family in ["repy_used_total", "repy_peak", "repy_denied_total", "repy_waited_seconds_total"] {
+            assert!(elsewhere || told(family), "no {family} of {}:\n{during}", facts.name);
+        }
+    }
+    for ending in ["done", "exception", "memory limit", "disk limit", "hard limit", "stopped", "terminated"] {
+        assert!(during.contains(&format!("ending=\"{ending}\"}} 0\n")), "{ending}:\n{during}");
+    }
     assert!(!during.contains("repy_exit_code"));
     tool(User::Caller, &["stop", run.name()]).expect_code(0);
     assert_eq!(run.wait(), 143);
@@ -222,12 +238,14 @@ fn files_that_cannot_be_written_are_bad_input() {
 struct Terminal(String);
 
 impl Terminal {
-    fn start() -> Terminal {
-        let terminal = Terminal(format!("repy-top-{}", std::process::id()));
+    fn start(label: &str) -> Terminal {
+        let terminal = Terminal(format!("repy-top-{}-{label}", std::process::id()));
         let program = integration::bin("repy-launch").to_string_lossy().into_owned();
         let started =
             terminal.tmux(&["new-session", "-d", "-s", "top", "-x", "170", "-y", "40", &program, "top"]);
         assert!(started.status.success(), "{started:?}");
+        // Keys that come before it listens are thrown away.
+        terminal.until("a table", |screen| screen.contains("q quit"));
         terminal
     }
 
@@ -270,7 +288,7 @@ fn top_shows_selects_explains_and_stops() {
     }
     let setting = Setting::new("top", User::Caller);
     let mut run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "aa-top");
-    let terminal = Terminal::start();
+    let terminal = Terminal::start("stops");
     // By name: this run is the first then, whatever else runs on this host.
     terminal.key("n");
     let shown = run.name()[..14.min(run.name().len())].to_owned();
@@ -292,6 +310,86 @@ fn top_shows_selects_explains_and_stops() {
     assert_eq!(run.wait(), 143);
     terminal.until("the run is gone", |screen| !screen.contains(&shown));
     terminal.key("q");
+}
+
+#[test]
+fn top_sorts_by_every_key_and_scrolls_to_the_selected_run() {
+    if std::process::Command::new("tmux").arg("-V").output().is_err() {
+        return integration::skipped("tmux is not installed");
+    }
+    let setting = Setting::new("top", User::Caller);
+    let _run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "keys");
+    let terminal = Terminal::start("keys");
+    for (key, order) in
+        [("m", "memory"), ("d", "disk"), ("x", "denied"), ("u", "uptime"), ("n", "name"), ("c", "cpu")]
+    {
+        terminal.key(key);
+        terminal.until(order, |screen| screen.contains(&format!("[{order}]")));
+    }
+    terminal.key("q");
+}
+
+#[test]
+fn quiet_and_verbose_say_less_and_more() {
+    let setting = Setting::new("quiet", User::Caller);
+    let run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "quiet");
+    let launcher = run.launcher().to_string();
+    let less = tool(User::Caller, &["ps", "-q"]).expect_code(0).stdout.clone();
+    assert!(less.lines().any(|line| line == launcher), "{less}");
+    assert!(less.lines().all(|line| line.parse::<u32>().is_ok()), "{less}");
+    let more = tool(User::Caller, &["ps", "-v"]).expect_code(0).stdout.clone();
+    let vessel = setting.vessel().to_string_lossy().into_owned();
+    assert!(more.contains("VESSEL") && more.contains(&vessel) && more.contains("policy.test"), "{more}");
+    let audits = |word| tool(User::Caller, &["audit", word, run.name()]).stdout;
+    let (less, usual, more) =
+        (audits("--quiet"), tool(User::Caller, &["audit", run.name()]).stdout, audits("-v"));
+    assert!(less.lines().count() < usual.lines().count() && usual.lines().count() < more.lines().count());
+    assert!(less.contains(" 0 DIFFERS") && more.contains("found: 1"), "{less}\n{more}");
+    tool(User::Caller, &["stop", "-q", run.name()]).expect_code(0).expect_stdout("");
+    let run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "verbose");
+    let said = tool(User::Caller, &["stop", "-v", run.name()]).expect_code(0).stdout.clone();
+    assert!(
+        said.contains(&format!("launcher {}", run.launcher())) && said.contains("program.repy"),
+        "{said}"
+    );
+}
+
+/// Whoever reads a command's output may stop reading.
+#[test]
+fn a_reader_that_goes_is_no_error_and_a_full_disk_is() {
+    let setting = Setting::new("pipe", User::Caller);
+    let policy = setting.write("policy.test", wide_policy());
+    let program = setting.write("program.repy", "sleep(0)\n");
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let (policy, program) = (text(&policy), text(&program));
+    for words in [
+        &["explain", &policy][..],
+        &["explain", &policy, &program],
+        &["check", &policy, &program],
+        &["ps"],
+        &["audit", "--all"],
+        &["top", "--once"],
+        &["--plan", "--policy", &policy, &program],
+        &["--help"],
+    ] {
+        let start = |out: std::process::Stdio| {
+            let mut command = std::process::Command::new(integration::bin("repy-launch"));
+            command.args(words).current_dir(setting.vessel());
+            command.stdout(out).stderr(std::process::Stdio::piped()).output().expect("it ends")
+        };
+        let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+        drop(reader);
+        let gone = start(writer.into());
+        assert!(!String::from_utf8_lossy(&gone.stderr).contains("internal error"), "{words:?}: {gone:?}");
+        assert_ne!(gone.status.code(), Some(70), "{words:?}: {gone:?}");
+        assert!(gone.status.code().is_some(), "{words:?}: {gone:?}");
+    }
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("there");
+    let mut command = std::process::Command::new(integration::bin("repy-launch"));
+    command.args(["explain", &policy]).stdout(full).stderr(std::process::Stdio::piped());
+    let said = command.output().expect("it ends");
+    assert_eq!(said.status.code(), Some(2), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("standard output"), "{said:?}");
 }
 
 #[test]

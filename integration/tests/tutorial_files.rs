@@ -63,6 +63,25 @@ fn files_are_listed_and_removed() {
     }
 }
 
+/// With `--scratch` they see and do the same, and nothing of it remains.
+#[test]
+fn the_file_programs_run_in_a_vessel_in_memory_too() {
+    for user in users() {
+        let setting = Setting::new("scratch", user);
+        let kept = setting.vessel().join("hello.file");
+        std::fs::write(&kept, "from before\n").expect("written");
+        let run = setting.launch_example("example.2.1.repy").option("--scratch").run(60);
+        run.expect_code(0).expect_stdout("hello world\n\n");
+        assert_eq!(std::fs::read_to_string(&kept).expect("still there"), "from before\n");
+        let launch = setting.launch_example("example.2.2.repy").option("--scratch");
+        let run = launch.argument("one").argument("two").run(60);
+        let lines: Vec<&str> = run.expect_code(0).stdout.lines().collect();
+        assert!(lines[0].contains("'one'") && lines[0].contains("'hello.file'"), "{}", lines[0]);
+        assert_eq!(lines[1], "The files: ['one', 'two']  should now be missing from  ['hello.file']");
+        assert_eq!(std::fs::read_dir(setting.vessel()).expect("readable").count(), 1);
+    }
+}
+
 #[test]
 fn a_file_name_outside_the_vessel_is_refused() {
     for user in users() {

@@ -5,12 +5,16 @@ use super::control::Action;
 use super::landlock::LATER_RIGHTS;
 use super::tests::{demand, host, request};
 use super::{plan, Layer, OLDEST_KERNEL};
+use crate::request::Request;
 
 /// (control, layer, first kernel, what holds where it is absent)
 fn rows() -> Vec<[String; 4]> {
     let mut rows: Vec<[String; 4]> = Vec::new();
     let made = plan(&request(demand()), &host()).expect("a host with everything");
-    for control in &made.controls {
+    let wanted = Request { scratch: true, ..request(demand()) };
+    let scratch = plan(&wanted, &host()).expect("a host with everything");
+    let scratch = scratch.controls.iter().filter(|control| matches!(control.action, Action::Scratch(_)));
+    for control in made.controls.iter().chain(scratch) {
         let name = control.action.name().to_owned();
         let absent = match control.action {
             Action::DenyWriteExecute => "seccomp (mmap and mprotect never with PROT_EXEC)",
