@@ -163,7 +163,15 @@ impl Outside {
         say(text != policy, "the policy was changed");
         let links = std::fs::metadata(self.scratch.join("scratchfile")).map(|m| m.nlink()).unwrap_or(0);
         say(links != 1, "the outside file was linked");
-        for name in ["made-link", "made-fifo", "made-device", "made-directory", "stolen", "own-moved"] {
+        for name in [
+            "made-link",
+            "made-fifo",
+            "made-device",
+            "made-directory",
+            "made-privileged",
+            "stolen",
+            "own-moved",
+        ] {
             say(vessel.join(name).symlink_metadata().is_ok(), &format!("{name} appeared in the vessel"));
         }
         let mode = std::fs::metadata(vessel).map(|m| m.mode() & 0o7777).unwrap_or(0);

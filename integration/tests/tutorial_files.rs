@@ -114,3 +114,47 @@ fn the_tutorials_own_texts_are_what_is_run() {
         assert_eq!(run.code() != 3, name != "example.1.3.wrong.repy", "{name}: {run:?}");
     }
 }
+
+/// The calls of the API that each of the tutorial's programs makes, in the order of its text.
+const CALLS: &[(&str, &str)] = &[
+    ("example.1.1.repy", ""),
+    ("example.1.2.repy", "recv send stopcomm getmyip waitforconn"),
+    ("example.1.3.wrong.repy", "recv send stopcomm getmyip waitforconn"),
+    ("example.1.3.repy", "recv send stopcomm getmyip waitforconn"),
+    ("example.1.4.repy", "recv getruntime send stopcomm stopcomm getmyip waitforconn settimer"),
+    ("example.1.5.repy", "recv send stopcomm canceltimer settimer stopcomm getmyip waitforconn settimer"),
+    ("example.1.6.broken.repy", "recv send stopcomm canceltimer sleep settimer stopcomm getmyip waitforconn settimer"),
+    ("example.1.6.repy", "recv send stopcomm acquire canceltimer settimer release stopcomm getlock getmyip waitforconn settimer"),
+    ("example.2.1.repy", "open close file read close"),
+    ("example.2.2.repy", "open close listdir removefile listdir"),
+    ("example.3.1.repy", "openconn send recv"),
+    ("example.3.2.repy", "openconn send settimer recv"),
+    ("example.3.2.close.repy", "openconn send settimer recv"),
+    ("example.4.1.repy", "gethostbyname_ex gethostbyname_ex getmyip"),
+    ("example.4.2.repy", "stopcomm getmyip randomfloat recvmess sendmess"),
+];
+
+/// The words of a text that are followed by a parenthesis, comments left out.
+fn called(text: &str) -> Vec<&str> {
+    let code = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    code.flat_map(|line| line.match_indices('(').map(move |(at, _)| line[..at].trim_end()))
+        .map(|before| {
+            before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
+        })
+        .collect()
+}
+
+#[test]
+fn the_programs_do_call_for_call_what_the_tutorials_do() {
+    let names: std::collections::BTreeSet<&str> =
+        CALLS.iter().flat_map(|(_, calls)| calls.split_whitespace()).collect();
+    assert_eq!(
+        CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        integration::tutorial::names().collect::<Vec<_>>()
+    );
+    for (name, calls) in CALLS {
+        let text = integration::tutorial::example(name);
+        let made: Vec<&str> = called(&text).into_iter().filter(|word| names.contains(word)).collect();
+        assert_eq!(made.join(" "), *calls, "{name}");
+    }
+}

@@ -249,6 +249,10 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("SO_RCVBUF", libc::SO_RCVBUF as u64),
     ("SO_REUSEADDR", libc::SO_REUSEADDR as u64),
     ("SO_SNDBUF", libc::SO_SNDBUF as u64),
+    ("S_IRGRP", libc::S_IRGRP as u64),
+    ("S_IROTH", libc::S_IROTH as u64),
+    ("S_IRUSR", libc::S_IRUSR as u64),
+    ("S_IWUSR", libc::S_IWUSR as u64),
 ];
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 /// Most bytes of all stacks together; what comes past it is counted as one.
 const MAXIMUM: usize = 4 << 20;
+/// What keeping a stack takes beyond its text.
+const EACH: usize = 64;
 /// The stack of what came past [`MAXIMUM`].
 const OTHERS: &str = "(others)";
 
@@ -26,10 +28,10 @@ impl Profile {
                 continue;
             }
             let known = self.stacks.contains_key(stack);
-            let fits = known || self.bytes + stack.len() <= MAXIMUM;
+            let fits = known || self.bytes + stack.len() + EACH <= MAXIMUM;
             let stack = if fits { stack } else { OTHERS };
             if fits && !known {
-                self.bytes += stack.len();
+                self.bytes += stack.len() + EACH;
             }
             let sum = self.stacks.entry(stack.to_owned()).or_default();
             *sum = sum.saturating_add(count);
@@ -66,5 +68,11 @@ mod tests {
         }
         assert!(profile.to_text().len() < MAXIMUM + 20_000);
         assert!(profile.to_text().contains("(others) "));
+        // Short ones take more room than their texts.
+        let mut profile = Profile::default();
+        for number in 0..100_000 {
+            profile.add(&format!("{number:x} 1\n"));
+        }
+        assert!(profile.stacks.len() <= MAXIMUM / EACH + 1, "{}", profile.stacks.len());
     }
 }

@@ -110,6 +110,18 @@ fn o_path(given: &Given) -> Outcome {
 fn o_tmpfile(_: &Given) -> Outcome {
     Outcome::of(open_at(AT_FDCWD as i64, ".", O_TMPFILE | O_RDWR | O_CLOEXEC))
 }
+/// A new file of the operator's that is setuid or executable.
+fn create_with(given: &Given, mode: i64) -> Outcome {
+    let name = path("made-privileged");
+    let flags = i64::from(FLAGS | O_RDWR | O_CREAT | O_EXCL);
+    Outcome::of(call(SYS_openat, &[given.number("vessel_fd"), text(&name), flags, mode]))
+}
+fn create_setuid(given: &Given) -> Outcome {
+    create_with(given, 0o4644)
+}
+fn create_executable(given: &Given) -> Outcome {
+    create_with(given, 0o755)
+}
 fn write_policy(given: &Given) -> Outcome {
     write_file(given.number("vessel_fd"), given.text("policy"), FLAGS | O_WRONLY | O_TRUNC)
 }
@@ -256,6 +268,13 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "openat2-in-root", class: "files", run: openat2_in_root, twin: Twin::Outside },
     Attempt { name: "o-path", class: "files", run: o_path, twin: Twin::Outside },
     Attempt { name: "o-tmpfile", class: "files", run: o_tmpfile, twin: Twin::Outside },
+    Attempt { name: "create-setuid", class: "files", run: create_setuid, twin: Twin::Inside(write_own) },
+    Attempt {
+        name: "create-executable",
+        class: "files",
+        run: create_executable,
+        twin: Twin::Inside(write_own),
+    },
     Attempt { name: "write-policy", class: "files", run: write_policy, twin: Twin::Inside(write_own) },
     Attempt { name: "unlink-policy", class: "files", run: unlink_policy, twin: Twin::Inside(unlink_own) },
     Attempt { name: "rename-over-policy", class: "files", run: rename_over_policy, twin: Twin::Outside },
