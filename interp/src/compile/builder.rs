@@ -1,5 +1,6 @@
 //! Building one code object: instructions, labels, tables, registers.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::code::*;
@@ -256,6 +257,8 @@ impl Builder {
             ops: self.ops.into(),
             spans: self.spans.into(),
             source: shell.source,
+            home: Cell::new(NOWHERE),
+            copied: 0,
             is_function: shell.is_function,
             parameters: shell.parameters,
             star: shell.star,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::op::Op;
-use crate::heap::{Heap, Str, Value};
+use crate::heap::{Dict, Heap, Str, Value};
 use crate::syntax::{Source, Span};
 
 /// The code of a module, class body or function.
@@ -18,6 +18,10 @@ pub struct Code {
     pub spans: Box<[Span]>,
     /// The text it was compiled from.
     pub source: Source,
+    /// The namespace its globals live in: that of all functions with this code, see [`Code::settle`].
+    pub home: Cell<Dict>,
+    /// Bytes counted in the heap's books for it: a copy is.
+    pub copied: usize,
     /// Whether it is the code of a `def` (not of a class or module).
     pub is_function: bool,
     /// Number of named parameters, tuple parameters counted once.
@@ -54,6 +58,9 @@ pub struct Code {
     /// Handlers, innermost first.
     pub handlers: Box<[HandlerRange]>,
 }
+
+/// [`Code::home`] of a code that no function has yet.
+pub const NOWHERE: Dict = Dict(u32::MAX as u64);
 
 /// [`Code::arity`] of a code whose arguments always need binding.
 pub const NO_ARITY: u16 = u16::MAX;
@@ -197,11 +204,93 @@ impl Code {
     /// Gives the shares of the constants back. To be called once, when nothing
     /// runs or can run the code any more.
     pub fn release(&self, heap: &mut Heap) {
+        heap.discharge(self.copied);
         for value in &self.constants {
             heap.release(*value);
         }
         for inner in &self.functions {
             inner.code.release(heap);
+        }
+    }
+
+    /// A code of nothing, for functions that are gone.
+    pub fn empty() -> Code {
+        Code {
+            name: Str(0),
+            ops: Box::default(),
+            spans: Box::default(),
+            source: Source::new("", b""),
+            home: Cell::new(NOWHERE),
+            copied: 0,
+            is_function: true,
+            parameters: 0,
+            star: false,
+            double_star: false,
+            arity: NO_ARITY,
+            locals: 1,
+            registers: 1,
+            handling: 0,
+            local_names: Box::default(),
+            constants: Box::default(),
+            globals: Box::default(),
+            sites: Box::default(),
+            functions: Box::default(),
+            keywords: Box::default(),
+            wide_names: Box::default(),
+            free_names: Box::default(),
+            handlers: Box::default(),
+        }
+    }
+
+    /// Makes `globals` the namespace of the code and all codes inside. Only while nothing runs them.
+    pub fn settle(&self, globals: Dict) {
+        self.home.set(globals);
+        for site in &self.globals {
+            site.position.set(u32::MAX);
+            site.version.set(u64::MAX);
+        }
+        for inner in &self.functions {
+            inner.code.settle(globals);
+        }
+    }
+
+    /// A copy that has run nowhere yet, for another namespace.
+    pub fn copy(&self, heap: &mut Heap) -> Code {
+        let copied = std::mem::size_of::<Code>()
+            + self.ops.len() * std::mem::size_of::<(Op, Span)>()
+            + self.globals.len() * std::mem::size_of::<GlobalSite>()
+            + self.sites.len() * std::mem::size_of::<AttributeSite>()
+            + self.constants.len() * std::mem::size_of::<Value>()
+            + self.local_names.len() * std::mem::size_of::<Str>();
+        heap.charge(copied);
+        let inner = |heap: &mut Heap, inner: &Inner| Inner {
+            code: Rc::new(inner.code.copy(heap)),
+            captures: inner.captures.clone(),
+        };
+        Code {
+            name: self.name,
+            ops: self.ops.clone(),
+            spans: self.spans.clone(),
+            source: self.source.clone(),
+            home: self.home.clone(),
+            copied,
+            is_function: self.is_function,
+            parameters: self.parameters,
+            star: self.star,
+            double_star: self.double_star,
+            arity: self.arity,
+            locals: self.locals,
+            registers: self.registers,
+            handling: self.handling,
+            local_names: self.local_names.clone(),
+            constants: self.constants.iter().map(|value| heap.share(*value)).collect(),
+            globals: self.globals.iter().map(|site| GlobalSite::new(site.name)).collect(),
+            sites: self.sites.iter().map(|site| AttributeSite::new(site.name)).collect(),
+            functions: self.functions.iter().map(|of| inner(heap, of)).collect(),
+            keywords: self.keywords.clone(),
+            wide_names: self.wide_names.clone(),
+            free_names: self.free_names.clone(),
+            handlers: self.handlers.clone(),
         }
     }
 

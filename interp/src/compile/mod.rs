@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 pub use code::{
     AttributeCache, AttributeSite, Capture, Code, GlobalSite, HandlerRange, Inner, Way, FUNCTION,
-    IN_INSTANCE, NATIVE, NO_ARITY, WAYS,
+    IN_INSTANCE, NATIVE, NOWHERE, NO_ARITY, WAYS,
 };
 pub use dis::disassemble;
 pub use op::{Op, Reg};

@@ -125,6 +125,8 @@ macro_rules! arenas {
             intern: Table<()>,
             one_byte: Box<[Str; 256]>,
             empty_tuple: Value,
+            /// The code of functions that are gone.
+            no_code: std::rc::Rc<crate::compile::Code>,
         }
 
         impl Heap {
@@ -148,6 +150,7 @@ macro_rules! arenas {
                     intern: Table::new(),
                     one_byte: Box::new([Str(0); 256]),
                     empty_tuple: Value::Unset,
+                    no_code: std::rc::Rc::new(crate::compile::Code::empty()),
                 }
             }
 
@@ -480,6 +483,8 @@ impl Heap {
                 let cells = std::mem::take(&mut data.cells);
                 let globals = data.globals;
                 let attributes = data.attributes.take();
+                // What is no longer used shows by its shares.
+                data.code = std::rc::Rc::clone(&self.no_code);
                 self.used = self.used.saturating_sub(defaults.len() * 16 + cells.len() * 4);
                 for value in defaults.iter() {
                     self.release(*value);

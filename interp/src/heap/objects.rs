@@ -113,6 +113,9 @@ pub struct FunctionData {
     pub code: Rc<Code>,
     /// [`Code::arity`], kept here because every call looks at it.
     pub arity: u16,
+    /// The same where nothing of the function but its code is needed while it runs: it uses no variables
+    /// of enclosing functions.
+    pub alone: u16,
     /// The namespace its globals live in.
     pub globals: Dict,
     /// Defaults of the last parameters.

@@ -321,13 +321,20 @@ impl Vm {
     /// A function with the code of `function` (from [`Vm::load`]) and another namespace: owned.
     pub fn with_globals(&mut self, function: Value, globals: Dict) -> Option<Value> {
         let Value::Function(function) = function else { return None };
-        let code = Rc::clone(&self.heap.functions[function].code);
+        let mut code = Rc::clone(&self.heap.functions[function].code);
+        // A code has one namespace, so that looking for a global need not ask in which it runs.
+        if is_used_elsewhere(&code) {
+            code = Rc::new(code.copy(&mut self.heap));
+            self.modules.push(Rc::clone(&code));
+        }
         Some(self.function_of(code, globals))
     }
 
     fn function_of(&mut self, code: Rc<Code>, globals: Dict) -> Value {
+        code.settle(globals);
         Value::Function(self.heap.new_function(FunctionData {
             arity: code.arity,
+            alone: code.arity,
             code,
             globals,
             defaults: Box::default(),
@@ -393,6 +400,12 @@ impl Vm {
     pub fn program_repr(&self, value: Value) -> Option<Value> {
         self.program_method(value, self.names.repr)
     }
+}
+
+/// Whether more than one function, or a frame, holds the code of a module, or anything one inside it. The module
+/// list, the function and whoever asks hold one share each.
+fn is_used_elsewhere(code: &Rc<Code>) -> bool {
+    Rc::strong_count(code) > 3 || code.functions.iter().any(|inner| is_used(&inner.code))
 }
 
 /// Whether a function or a frame still holds the code or one inside it. The

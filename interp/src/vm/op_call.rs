@@ -6,7 +6,7 @@ use super::native::{Args, Flow, NativeFn, NativeReturn, ANY};
 use super::slow::Registers;
 use super::{Vm, RECURSION_LIMIT, WINDOW};
 use crate::compile::{Code, Reg, NO_ARITY};
-use crate::heap::{Class, Function, NativeId, Outcome, Str, Value};
+use crate::heap::{Class, Dict, Function, NativeId, Outcome, Str, Value};
 
 /// What a call of something that is no function of the program comes to.
 pub(super) enum Called {
@@ -54,6 +54,27 @@ impl Vm {
     pub(super) fn enters(&mut self, function: Function, count: usize, depth: usize) -> Option<Rc<Code>> {
         let data = &self.heap.functions[function];
         if usize::from(data.arity) != count || depth >= RECURSION_LIMIT {
+            return None;
+        }
+        self.fuel -= 1;
+        if self.fuel < 0 {
+            return None;
+        }
+        Some(Rc::clone(&data.code))
+    }
+
+    /// The code of a function that can be entered at once without holding the function itself: it needs nothing
+    /// of it while it runs, and its namespace is `home`, which a frame below holds.
+    #[inline(always)]
+    pub(super) fn enters_alone(
+        &mut self,
+        function: Function,
+        count: u8,
+        depth: usize,
+        home: Dict,
+    ) -> Option<Rc<Code>> {
+        let data = &self.heap.functions[function];
+        if data.alone != u16::from(count) || data.globals != home || depth >= RECURSION_LIMIT {
             return None;
         }
         self.fuel -= 1;
@@ -361,17 +382,15 @@ impl Vm {
 
     /// The callee `globals[g]` of a call: borrowed.
     #[inline(always)]
-    pub(super) fn op_callee(&mut self, regs: &mut Registers, code: &Code, g: u16) -> Outcome<Value> {
+    pub(super) fn op_callee(&mut self, code: &Code, g: u16) -> Outcome<Value> {
         let site = &code.globals[usize::from(g)];
-        if let Some(dict) = self.globals_of(regs[0]) {
-            let table = &self.heap.dicts[dict].table;
-            if let Some(entry) = table.slots().get(site.position.get() as usize) {
-                if matches!(entry.key, Value::Str(name) if name == site.name) {
-                    return Ok(entry.value);
-                }
+        let table = &self.heap.dicts[code.home.get()].table;
+        if let Some(entry) = table.slots().get(site.position.get() as usize) {
+            if matches!(entry.key, Value::Str(name) if name == site.name) {
+                return Ok(entry.value);
             }
         }
-        self.global_slow(regs, code, g)
+        self.global_slow(code, g)
     }
 
     /// A method call without object: the arguments move down by one.

@@ -1,6 +1,6 @@
 //! Instructions that move values between registers, constants and variables of every kind.
 
-use super::slow::{version_of, Registers};
+use super::slow::Registers;
 use super::Vm;
 use crate::compile::{Code, Reg};
 use crate::heap::{Builtin, Outcome, Value};
@@ -63,24 +63,22 @@ impl Vm {
     #[inline(always)]
     pub(super) fn op_global(&mut self, regs: &mut Registers, code: &Code, d: Reg, g: u16) -> Outcome<()> {
         let site = &code.globals[g as usize];
-        if let Some(dict) = self.globals_of(regs[0]) {
-            let table = &self.heap.dicts[dict].table;
-            if let Some(entry) = table.slots().get(site.position.get() as usize) {
-                if matches!(entry.key, Value::Str(name) if name == site.name) {
-                    let value = entry.value;
-                    self.heap.retain(value);
-                    self.put(regs, d, value);
-                    return Ok(());
-                }
-            }
-            if site.version.get() == version_of(dict, table.version()) {
-                let value = site.builtin.get();
+        let table = &self.heap.dicts[code.home.get()].table;
+        if let Some(entry) = table.slots().get(site.position.get() as usize) {
+            if matches!(entry.key, Value::Str(name) if name == site.name) {
+                let value = entry.value;
                 self.heap.retain(value);
                 self.put(regs, d, value);
                 return Ok(());
             }
         }
-        let value = self.global_slow(regs, code, g)?;
+        if site.version.get() == u64::from(table.version()) {
+            let value = site.builtin.get();
+            self.heap.retain(value);
+            self.put(regs, d, value);
+            return Ok(());
+        }
+        let value = self.global_slow(code, g)?;
         self.heap.retain(value);
         self.put(regs, d, value);
         Ok(())
@@ -91,18 +89,16 @@ impl Vm {
     pub(super) fn op_set_global(&mut self, regs: &mut Registers, code: &Code, a: Reg, g: u16) -> Outcome<()> {
         let value = self.own(regs, code, a)?;
         let site = &code.globals[g as usize];
-        if let Some(dict) = self.globals_of(regs[0]) {
-            let table = &mut self.heap.dicts[dict].table;
-            let position = site.position.get() as usize;
-            if let Some(entry) = table.slots().get(position) {
-                if matches!(entry.key, Value::Str(name) if name == site.name) {
-                    let old = table.set_value(position, value);
-                    self.heap.release(old);
-                    return Ok(());
-                }
+        let table = &mut self.heap.dicts[code.home.get()].table;
+        let position = site.position.get() as usize;
+        if let Some(entry) = table.slots().get(position) {
+            if matches!(entry.key, Value::Str(name) if name == site.name) {
+                let old = table.set_value(position, value);
+                self.heap.release(old);
+                return Ok(());
             }
         }
-        self.set_global_slow(regs, code, g, value)?;
+        self.set_global_slow(code, g, value)?;
         Ok(())
     }
 
@@ -249,7 +245,7 @@ impl Vm {
         };
         let value = match found {
             Some(value) => value,
-            None => self.global_slow(regs, code, g)?,
+            None => self.global_slow(code, g)?,
         };
         self.heap.retain(value);
         self.put(regs, d, value);

@@ -69,9 +69,10 @@ impl Vm {
                 macro_rules! enter {
                     ($callee:expr, $d:expr, $t:expr, $kind:expr) => {{
                         pc = ops.len() - rest.len();
+                        let (d, t): (Reg, Reg) = ($d, $t);
                         let caller = std::mem::replace(&mut running, $callee);
-                        frames.push(code_frame(caller, pc, base as usize, $d, $kind));
-                        base += u32::from($t);
+                        frames.push(code_frame(caller, pc, base as usize, d, $kind));
+                        base += u32::from(t);
                         pc = 0;
                         match window(stack, base) {
                             Some(window) => regs = window,
@@ -254,7 +255,7 @@ impl Vm {
                     Op::DeleteLocal { d } => attempt!(self.op_delete_local(regs, code, d)),
                     Op::Global { d, g } => attempt!(self.op_global(regs, code, d, g)),
                     Op::SetGlobal { a, g } => attempt!(self.op_set_global(regs, code, a, g)),
-                    Op::DeleteGlobal { g } => attempt!(self.delete_global(regs, code, g)),
+                    Op::DeleteGlobal { g } => attempt!(self.delete_global(code, g)),
                     Op::CellGet { d, c } => attempt!(self.op_cell_get(regs, code, d, c)),
                     Op::CellSet { c, a } => attempt!(self.op_cell_set(regs, code, c, a)),
                     Op::CellNew { d } => attempt!(self.op_cell_new(regs, d)),
@@ -406,20 +407,20 @@ impl Vm {
                         }
                     }
 
-                    Op::CallGlobal { d, t, count, g } => {
-                        let callee = attempt!(self.op_callee(regs, code, g));
+                    Op::CallGlobal { ref d, ref t, ref count, ref g } => {
+                        // Read as late as possible: they would be kept on the stack.
+                        let callee = attempt!(self.op_callee(code, *g));
                         if let Value::Function(function) = callee {
-                            if let Some(function_code) =
-                                self.enters(function, usize::from(count), frames.len())
+                            if let Some(callee) =
+                                self.enters_alone(function, *count, frames.len(), code.home.get())
                             {
-                                self.heap.retain_function(function);
-                                regs[usize::from(t)] = callee;
-                                enter!(function_code, d, t, FrameKind::Store);
+                                // Register 0 of the callee stays free.
+                                enter!(callee, *d, *t, FrameKind::Store);
                             }
                         }
                         self.heap.retain(callee);
-                        regs[usize::from(t)] = callee;
-                        call!(d, t, usize::from(count), false);
+                        regs[usize::from(*t)] = callee;
+                        call!(*d, *t, usize::from(*count), false);
                     }
                     Op::Call { d, t, count } => call!(d, t, usize::from(count), false),
                     Op::CallMethod { d, t, count } => {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::native::Flow;
 use super::Vm;
-use crate::compile::{Capture, Code, Reg};
-use crate::heap::{Builtin, Class, Dict, FunctionData, List, Outcome, Raised, Str, Value};
+use crate::compile::{Capture, Code, Reg, NO_ARITY};
+use crate::heap::{Builtin, Class, FunctionData, List, Outcome, Raised, Str, Value};
 use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
 use crate::types::comparing;
 use crate::types::long_text::{Assemble, Part};
@@ -390,24 +390,13 @@ impl Vm {
         result
     }
 
-    /// The namespace of the running function.
-    #[inline(always)]
-    pub(crate) fn globals_of(&self, function: Value) -> Option<Dict> {
-        match function {
-            Value::Function(function) => Some(self.heap.functions[function].globals),
-            _ => None,
-        }
-    }
-
     /// A global or built-in: borrowed.
     #[inline(never)]
-    pub(crate) fn global_slow(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<Value> {
+    pub(crate) fn global_slow(&mut self, code: &Code, g: u16) -> Outcome<Value> {
         let site = &code.globals[usize::from(g)];
-        let Some(dict) = self.globals_of(regs[0]) else {
-            return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
-        };
+        let dict = code.home.get();
         let table = &self.heap.dicts[dict].table;
-        let version = version_of(dict, table.version());
+        let version = u64::from(table.version());
         if site.version.get() == version {
             return Ok(site.builtin.get());
         }
@@ -434,18 +423,9 @@ impl Vm {
 
     /// `globals[g] = value` where the cache has missed. Takes `value` over.
     #[inline(never)]
-    pub(crate) fn set_global_slow(
-        &mut self,
-        regs: &Registers,
-        code: &Code,
-        g: u16,
-        value: Value,
-    ) -> Outcome<()> {
+    pub(crate) fn set_global_slow(&mut self, code: &Code, g: u16, value: Value) -> Outcome<()> {
         let site = &code.globals[usize::from(g)];
-        let Some(dict) = self.globals_of(regs[0]) else {
-            self.heap.release(value);
-            return Err(self.heap.raise(Builtin::SystemError, "no namespace"));
-        };
+        let dict = code.home.get();
         self.heap.dict_set(dict, Value::Str(site.name), value)?;
         let hash = self.heap.hash_str(site.name);
         let table = &self.heap.dicts[dict].table;
@@ -456,12 +436,9 @@ impl Vm {
     }
 
     /// `del` of a global.
-    pub(crate) fn delete_global(&mut self, regs: &Registers, code: &Code, g: u16) -> Outcome<()> {
+    pub(crate) fn delete_global(&mut self, code: &Code, g: u16) -> Outcome<()> {
         let name = code.globals[usize::from(g)].name;
-        let removed = match self.globals_of(regs[0]) {
-            Some(dict) => self.heap.dict_remove(dict, Value::Str(name))?,
-            None => None,
-        };
+        let removed = self.heap.dict_remove(code.home.get(), Value::Str(name))?;
         match removed {
             Some(value) => {
                 self.heap.release(value);
@@ -511,14 +488,11 @@ impl Vm {
             };
             cells.push(cell);
         }
-        let globals = match self.globals_of(regs[0]) {
-            Some(globals) => globals,
-            None => self.heap.new_dict(),
-        };
         Value::Function(self.heap.new_function(FunctionData {
             arity: inner.code.arity,
+            alone: if cells.is_empty() { inner.code.arity } else { NO_ARITY },
             code: Rc::clone(&inner.code),
-            globals,
+            globals: code.home.get(),
             defaults: defaults.into(),
             cells: cells.into(),
             attributes: None,
@@ -685,10 +659,4 @@ impl Vm {
         }
         Ok(total)
     }
-}
-
-/// Identifies a state of a namespace's keys.
-#[inline(always)]
-pub(crate) fn version_of(dict: Dict, version: u32) -> u64 {
-    (u64::from(dict.index() as u32) << 32) | u64::from(version)
 }

@@ -1,6 +1,8 @@
 //! Programs run on the machine: output, tracebacks, threads, and that after
 //! each run every count agrees with a full trace of the heap.
 
+mod namespaces;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -18,6 +20,14 @@ impl Output for Capture {
     }
 }
 
+/// The main function of a program.
+fn load(vm: &mut Vm, program: &str, globals: Dict) -> Value {
+    let tree = Tree::new();
+    let module = crate::check::read(&tree, program.as_bytes(), "test.repy", &Limits::default())
+        .unwrap_or_else(|refusal| panic!("{}", refusal.render()));
+    vm.load(&module, globals).expect("the program compiles")
+}
+
 struct Run {
     vm: Vm,
     globals: Dict,
@@ -29,10 +39,7 @@ impl Run {
         let printed = Rc::new(RefCell::new(Vec::new()));
         let mut vm = Vm::new(77, 64 << 20, Box::new(Capture(Rc::clone(&printed))));
         let globals = vm.heap.new_dict();
-        let tree = Tree::new();
-        let module = crate::check::read(&tree, program.as_bytes(), "test.repy", &Limits::default())
-            .unwrap_or_else(|refusal| panic!("{}", refusal.render()));
-        let main = vm.load(&module, globals).expect("the program compiles");
+        let main = load(&mut vm, program, globals);
         vm.spawn(main, Vec::new(), "MainThread");
         Run { vm, globals, printed }
     }

@@ -1,0 +1,105 @@
+//! Codes and the namespaces they run in; functions that are gone while they run.
+
+use std::rc::Rc;
+
+use super::{load, Run};
+use crate::heap::Value;
+
+#[test]
+fn functions_may_go_while_they_run() {
+    let mut run = Run::new(
+        "def outer(n):
+  return inner(n), other
+def inner(n):
+  i = 0
+  while i < n:
+    i += 1
+  return i, other
+other = 'here'
+print outer(1000)
+",
+    );
+    for round in 0..50 {
+        run.vm.run(7);
+        run.check();
+        if round != 5 {
+            continue;
+        }
+        for name in [&b"outer"[..], b"inner"] {
+            let name = Value::Str(run.vm.heap.intern(name));
+            let gone = run.vm.heap.dict_remove(run.globals, name).expect("no error").expect("defined");
+            run.vm.heap.release(gone);
+        }
+        run.vm.heap.collect();
+        run.vm.drop_unused_code();
+    }
+    assert_eq!(run.finish(1 << 20), None);
+    assert_eq!(run.text(), "((1000, 'here'), 'here')\n");
+    run.check();
+}
+
+/// Text that makes a function, calls it, and says what it has seen.
+const SPACE: &str = "def show(n):
+  if n: return show(n - 1)
+  return seen, len('four')
+print show(2)
+";
+
+impl Run {
+    /// Runs the code of a loaded function in a new namespace with `seen` in it, which is given back.
+    fn evaluate(&mut self, main: Value, seen: i64) -> Value {
+        let globals = self.vm.heap.new_dict();
+        let name = self.vm.heap.new_str(b"seen");
+        self.vm.heap.dict_set(globals, name, Value::Int(seen)).expect("it has room");
+        self.vm.heap.release(name);
+        let function = self.vm.with_globals(main, globals).expect("a function");
+        self.vm.spawn(function, Vec::new(), "evaluation");
+        Value::Dict(globals)
+    }
+}
+
+#[test]
+fn a_code_runs_in_many_namespaces() {
+    let mut run = Run::new("seen = 0\n");
+    assert_eq!(run.finish(1 << 20), None);
+    let empty = run.vm.heap.new_dict();
+    let main = load(&mut run.vm, SPACE, empty);
+    run.vm.heap.release(Value::Dict(empty));
+    run.vm.drop_unused_code();
+    let codes = run.vm.modules.len();
+    // One after the other, each given back first: the code itself is used again.
+    for seen in [1, 2, 3] {
+        let globals = run.evaluate(main, seen);
+        assert_eq!(run.finish(1 << 20), None);
+        run.vm.heap.release(globals);
+        run.vm.heap.collect();
+        assert_eq!(run.vm.modules.len(), codes);
+    }
+    // All at the same time: each has a code of its own, and all come back.
+    let before = run.vm.heap.used();
+    let all = [4, 5, 6].map(|seen| run.evaluate(main, seen));
+    assert_eq!(run.finish(3), None);
+    assert!(run.vm.modules.len() > codes && run.vm.heap.used() > before);
+    assert_eq!(run.text(), "(1, 4)\n(2, 4)\n(3, 4)\n(4, 4)\n(5, 4)\n(6, 4)\n");
+    let show = run.vm.heap.dict_get_bytes(
+        match all[0] {
+            Value::Dict(dict) => dict,
+            _ => run.globals,
+        },
+        b"show",
+    );
+    let show = run.vm.heap.share(show.expect("defined"));
+    all.into_iter().for_each(|globals| run.vm.heap.release(globals));
+    run.vm.heap.collect();
+    run.vm.drop_unused_code();
+    run.vm.spawn(show, vec![Value::Int(1)], "later");
+    assert_eq!(run.finish(1 << 20), None);
+    run.vm.heap.collect();
+    run.vm.drop_unused_code();
+    assert_eq!(run.vm.modules.len(), codes);
+    assert_eq!(Rc::strong_count(&run.vm.modules[codes - 1]), 2);
+    run.vm.heap.release(main);
+    run.vm.drop_unused_code();
+    assert_eq!(run.vm.modules.len(), codes - 1);
+    run.check();
+}
