@@ -3,26 +3,27 @@
 /// Longest string kept in place, in bytes.
 pub const INLINE: usize = 15;
 
+/// A short string: its bytes, zeros, its length.
+pub type Short = [u8; INLINE + 1];
+
 /// Bytes of a string.
 #[derive(Clone, Debug)]
 pub enum Bytes {
-    /// Length and bytes in place.
-    Inline(u8, [u8; INLINE]),
+    /// Bytes in place, zeros behind them, and their number in the last place: two moves of eight bytes compare it all.
+    Inline(Short),
     /// Bytes in a buffer of their own, possibly with room to grow.
     Heap(Vec<u8>),
 }
 
 impl Bytes {
     /// The empty string.
-    pub const EMPTY: Bytes = Bytes::Inline(0, [0; INLINE]);
+    pub const EMPTY: Bytes = Bytes::Inline([0; INLINE + 1]);
 
     /// A copy of `bytes`.
     #[inline]
     pub fn copy(bytes: &[u8]) -> Bytes {
         if bytes.len() <= INLINE {
-            let mut buffer = [0; INLINE];
-            copy_short(&mut buffer, bytes);
-            Bytes::Inline(bytes.len() as u8, buffer)
+            Bytes::Inline(short(bytes))
         } else {
             Bytes::Heap(bytes.to_vec())
         }
@@ -42,8 +43,7 @@ impl Bytes {
     #[inline(always)]
     pub fn as_slice(&self) -> &[u8] {
         match self {
-            // The length never exceeds INLINE; `min` lets the compiler know.
-            Bytes::Inline(length, buffer) => &buffer[..usize::from(*length).min(INLINE)],
+            Bytes::Inline(buffer) => &buffer[..length_of(buffer)],
             Bytes::Heap(bytes) => bytes,
         }
     }
@@ -52,7 +52,10 @@ impl Bytes {
     #[inline(always)]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         match self {
-            Bytes::Inline(length, buffer) => &mut buffer[..usize::from(*length).min(INLINE)],
+            Bytes::Inline(buffer) => {
+                let length = length_of(buffer);
+                &mut buffer[..length]
+            }
             Bytes::Heap(bytes) => bytes,
         }
     }
@@ -61,8 +64,7 @@ impl Bytes {
     #[inline(always)]
     pub fn same(&self, other: &Bytes) -> bool {
         match (self, other) {
-            // What lies behind a short string is always zero: two moves of eight bytes compare it.
-            (Bytes::Inline(a, x), Bytes::Inline(b, y)) => a == b && x == y,
+            (Bytes::Inline(x), Bytes::Inline(y)) => halves(x) == halves(y),
             _ => self.as_slice() == other.as_slice(),
         }
     }
@@ -86,8 +88,8 @@ impl Bytes {
         let more = more.as_slice();
         match self {
             Bytes::Heap(bytes) => bytes.extend_from_slice(more),
-            Bytes::Inline(length, buffer) => {
-                let used = usize::from(*length).min(INLINE);
+            Bytes::Inline(buffer) => {
+                let used = length_of(buffer);
                 let mut bytes = Vec::with_capacity((used + more.len()) * 2);
                 bytes.extend_from_slice(&buffer[..used]);
                 bytes.extend_from_slice(more);
@@ -99,24 +101,51 @@ impl Bytes {
     /// Both, one behind the other, if that is short: by moves of fixed sizes.
     #[inline(always)]
     pub fn joined_inline(&self, more: &Bytes) -> Option<Bytes> {
-        let (Bytes::Inline(first, x), Bytes::Inline(second, y)) = (self, more) else { return None };
-        let (at, length) = (usize::from(*first).min(INLINE), *first + *second);
+        let (Bytes::Inline(x), Bytes::Inline(y)) = (self, more) else { return None };
+        let (at, length) = (length_of(x), x[INLINE] + y[INLINE]);
         if usize::from(length) > INLINE {
             return None;
         }
         // What lies behind a short string is zero, so that the rest of the result is too.
-        let mut wide = [0; 2 * INLINE + 1];
-        wide[..INLINE].copy_from_slice(x);
-        wide[at..at + INLINE].copy_from_slice(y);
-        let mut both = [0; INLINE];
-        both.copy_from_slice(&wide[..INLINE]);
-        Some(Bytes::Inline(length, both))
+        let mut wide = [0; 2 * (INLINE + 1)];
+        wide[..=INLINE].copy_from_slice(x);
+        wide[at..=at + INLINE].copy_from_slice(y);
+        let mut both = [0; INLINE + 1];
+        both.copy_from_slice(&wide[..=INLINE]);
+        both[INLINE] = length;
+        Some(Bytes::Inline(both))
     }
+}
+
+/// The number of bytes of a short string, which never exceeds INLINE; `min` lets the compiler know.
+#[inline(always)]
+fn length_of(buffer: &Short) -> usize {
+    usize::from(buffer[INLINE]).min(INLINE)
+}
+
+/// A short string of at most [`INLINE`] bytes.
+#[inline(always)]
+pub fn short(bytes: &[u8]) -> Short {
+    let mut buffer = [0; INLINE + 1];
+    copy_short(&mut buffer, bytes);
+    buffer[INLINE] = bytes.len() as u8;
+    buffer
+}
+
+/// A short string as two numbers.
+#[inline(always)]
+pub fn halves(buffer: &Short) -> (u64, u64) {
+    let half = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&buffer[at..at + 8]);
+        u64::from_le_bytes(word)
+    };
+    (half(0), half(8))
 }
 
 /// Copies up to [`INLINE`] bytes by moves of fixed sizes, which overlap in the middle.
 #[inline(always)]
-fn copy_short(buffer: &mut [u8; INLINE], bytes: &[u8]) {
+fn copy_short(buffer: &mut Short, bytes: &[u8]) {
     if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         buffer[..8].copy_from_slice(first);
         let start = (bytes.len() - 8).min(INLINE - 8);

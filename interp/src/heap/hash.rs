@@ -3,7 +3,8 @@
 //! Hashes are seeded per run and cannot be seen by a program (`hash` is not
 //! among Repy's built-ins); dicts and sets are in insertion order.
 
-use super::{Builtin, Heap, Raised, Str, Tuple, Value};
+use super::bytes::{self, Short, INLINE};
+use super::{Builtin, Bytes, Heap, Raised, Str, Tuple, Value};
 
 /// How deep tuples may nest in a key: the recursion limit of CPython 2.7.
 const DEPTH: u32 = 1000;
@@ -19,11 +20,24 @@ const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 impl Heap {
     /// The hash of a string's bytes.
     pub fn hash_bytes(&self, bytes: &[u8]) -> u64 {
-        spread(self.short_hash(bytes), self.seed)
+        let short = match bytes.len() <= INLINE {
+            true => self.inline_hash(&bytes::short(bytes)),
+            false => self.long_hash(bytes),
+        };
+        spread(short, self.seed)
     }
 
+    /// The 32 bits of the hash of a short string: both its halves in two multiplications.
+    #[inline(always)]
+    fn inline_hash(&self, text: &Short) -> u32 {
+        let (low, high) = bytes::halves(text);
+        let state = fold(low ^ self.seed, high ^ self.seed.rotate_left(32) ^ ODD);
+        finished(fold(state, self.seed | 1))
+    }
+
+    /// The 32 bits of the hash of a longer one.
     #[inline(never)]
-    fn short_hash(&self, bytes: &[u8]) -> u32 {
+    fn long_hash(&self, bytes: &[u8]) -> u32 {
         let mut state = self.seed ^ (bytes.len() as u64).wrapping_mul(ODD);
         let mut chunks = bytes.chunks_exact(8);
         for chunk in &mut chunks {
@@ -37,9 +51,7 @@ impl Heap {
             word[..rest.len()].copy_from_slice(rest);
             state = fold(state ^ u64::from_le_bytes(word), ODD ^ self.seed.rotate_left(32));
         }
-        state = fold(state, self.seed | 1);
-        // 0 means "not computed yet".
-        ((state ^ (state >> 32)) as u32).max(1)
+        finished(fold(state, self.seed | 1))
     }
 
     /// The hash of a string, computed once.
@@ -48,7 +60,10 @@ impl Heap {
         let data = &self.strs[text];
         let mut short = data.hash.get();
         if short == 0 {
-            short = self.short_hash(data.body.as_slice());
+            short = match &data.body {
+                Bytes::Inline(text) => self.inline_hash(text),
+                Bytes::Heap(text) => self.long_hash(text),
+            };
             data.hash.set(short);
         }
         spread(short, self.seed)
@@ -349,6 +364,12 @@ enum Unhashable {
     SetObject(&'static str),
     Api,
     Depth,
+}
+
+/// 32 bits of 64; 0 means "not computed yet".
+#[inline(always)]
+fn finished(state: u64) -> u32 {
+    ((state ^ (state >> 32)) as u32).max(1)
 }
 
 /// Both halves of a hash from 32 good bits: place and step.

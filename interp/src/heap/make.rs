@@ -28,6 +28,13 @@ impl Heap {
         a.body.same(&b.body)
     }
 
+    /// [`Heap::same_bytes`] of two strings that are not the same object, out of line.
+    #[inline(never)]
+    pub(super) fn same_text(&self, a: Str, b: Str) -> bool {
+        let (a, b) = (&self.strs[a], &self.strs[b]);
+        !(a.interned && b.interned) && a.body.same(&b.body)
+    }
+
     /// The bytes of a string as text for messages: bytes above 127 become replacement characters.
     pub fn text(&self, text: Str) -> String {
         String::from_utf8_lossy(self.bytes(text)).into_owned()
@@ -339,9 +346,20 @@ impl Heap {
         data.charged = now;
     }
 
+    /// The value of a key that is a string, borrowed.
+    #[inline]
+    pub fn dict_get_str(&self, dict: Dict, key: Str) -> Option<Value> {
+        let hash = self.hash_str(key);
+        let table = &self.dicts[dict].table;
+        table.find_str(self, hash, key).map(|position| table.value(position))
+    }
+
     /// The value of a key, borrowed; TypeError for an unhashable key.
     #[inline]
     pub fn dict_get(&mut self, dict: Dict, key: Value) -> Outcome<Option<Value>> {
+        if let Value::Str(key) = key {
+            return Ok(self.dict_get_str(dict, key));
+        }
         let hash = self.hash(key)?;
         let table = &self.dicts[dict].table;
         Ok(table.find(self, hash, key).map(|position| table.value(position)))

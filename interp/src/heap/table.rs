@@ -206,7 +206,8 @@ impl<V: Copy> Table<V> {
     #[inline(never)]
     pub fn find_str(&self, heap: &Heap, hash: u64, wanted: Str) -> Option<usize> {
         self.search(hash, |other| match other {
-            Value::Str(text) => heap.same_bytes(text, wanted),
+            // Bytes are compared elsewhere: that keeps this loop small.
+            Value::Str(text) => text == wanted || heap.same_text(text, wanted),
             _ => false,
         })
     }

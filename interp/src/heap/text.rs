@@ -19,8 +19,8 @@ impl Heap {
     #[inline]
     pub fn push_bytes(&self, out: &mut Vec<u8>, text: Str) {
         match &self.strs[text].body {
-            Bytes::Inline(length, buffer) => {
-                let end = out.len() + usize::from(*length);
+            Bytes::Inline(buffer) => {
+                let end = out.len() + usize::from(buffer[INLINE]);
                 out.extend_from_slice(buffer);
                 out.truncate(end);
             }

@@ -275,7 +275,13 @@ fn stripped(vm: &mut Vm, args: &Args<'_>, name: &str, ends: Ends) -> NativeRetur
     let this = this(vm, args)?;
     let set = match args.get(1) {
         None | Some(Value::None) => None,
-        Some(set) => Some(str_argument(vm, set, &format!("{name} arg must be None, str or unicode"))?),
+        Some(set) => match as_str(&vm.heap, set) {
+            Some(set) => Some(set),
+            None => {
+                let text = format!("{name} arg must be None, str or unicode");
+                return fail(vm, Builtin::TypeError, text);
+            }
+        },
     };
     let whole = vm.heap.bytes(this);
     let (start, end) = bytes::strip(whole, set.map(|set| vm.heap.bytes(set)), ends);

@@ -43,6 +43,15 @@ impl Vm {
     #[inline(never)]
     fn item_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, b: Reg) -> Outcome<()> {
         let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
+        if let (Value::Dict(dict), Value::Str(key)) = (container, index) {
+            if let Some(item) = self.heap.dict_get_str(dict, key) {
+                self.heap.retain(item);
+                self.consume(regs, code.locals, a);
+                self.consume(regs, code.locals, b);
+                self.put(regs, d, item);
+                return Ok(());
+            }
+        }
         let result = match (container, index) {
             (Value::Unset, _) => Err(self.unbound(code, a)),
             (_, Value::Unset) => Err(self.unbound(code, b)),

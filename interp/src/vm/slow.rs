@@ -357,9 +357,8 @@ impl Vm {
                 [byte] => self.heap.bytes(text).contains(&byte),
                 _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
             },
-            (Value::Int(_) | Value::Str(_) | Value::Tuple(_), Value::Dict(dict)) => {
-                self.heap.dict_get(dict, item)?.is_some()
-            }
+            (Value::Str(key), Value::Dict(dict)) => self.heap.dict_get_str(dict, key).is_some(),
+            (Value::Int(_) | Value::Tuple(_), Value::Dict(dict)) => self.heap.dict_get(dict, item)?.is_some(),
             (Value::Int(_) | Value::Str(_), Value::Set(set)) => self.heap.set_contains(set, item)?,
             _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
         };
