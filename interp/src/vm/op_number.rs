@@ -103,6 +103,11 @@ impl Vm {
     #[inline(never)]
     pub(super) fn number_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Step {
         use BinaryOperator as B;
+        if let Op::Add { d, a, b, .. } = op {
+            if let (Value::Str(x), Value::Str(y)) = (regs[usize::from(a)], regs[usize::from(b)]) {
+                return self.concat_step(regs, code, d, (a, x), (b, y));
+            }
+        }
         let (operator, d, a, b, inplace) = match op {
             Op::Add { d, a, b, inplace } => (B::Add, d, a, b, inplace),
             Op::Sub { d, a, b, inplace } => (B::Subtract, d, a, b, inplace),

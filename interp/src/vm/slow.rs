@@ -168,7 +168,7 @@ impl Vm {
 
     /// `d = a + b` of two strings.
     #[inline(never)]
-    fn concat_step(
+    pub(super) fn concat_step(
         &mut self,
         regs: &mut Registers,
         code: &Code,
