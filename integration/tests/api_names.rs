@@ -113,3 +113,47 @@ fn no_question_goes_out_for_a_name_that_no_rule_allows() {
     let refused = "Call 'sendmess' with\n".repeat(4);
     run(&network, &policy, program).expect_code(0).expect_stdout(&format!("1\n{refused}"));
 }
+
+/// The process that resolves a name is killed while it waits for an answer: an exception, and the
+/// next question finds another.
+#[test]
+fn the_death_of_a_resolving_process_is_an_exception() {
+    let Some(mut network) = Network::new("resolver") else { return };
+    network.names(
+        "127.0.0.9 known.example\n",
+        &format!("nameserver {SERVER_ADDRESS}\noptions timeout:10 attempts:3\n"),
+    );
+    network.serve(&["dns", &format!("{SERVER_ADDRESS}:53"), "0", "198.51.100.1"]);
+    let program = "if callfunc == 'initialize':
+  gethostbyname_ex('known.example')
+  print 'up'
+  try:
+    gethostbyname_ex('unknown.example')
+    print 'found'
+  except Exception, e:
+    print e
+  print gethostbyname_ex('known.example')
+";
+    let setting = Setting::new("names", User::Caller);
+    let launch = setting.launch(&wide_policy(), program).option("--wall").option("60");
+    let mut child = network.inside(&launch.command()).spawn().expect("it starts");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("piped")));
+    let mut line = || lines.next().expect("a line").expect("readable");
+    assert_eq!(line(), "up");
+    let below = |pid: u32| integration::processes::descendants(pid);
+    let named = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "repy-broker")
+    };
+    let mut resolving = None;
+    let found = integration::processes::wait_until(Duration::from_secs(10), || {
+        let broker = below(child.id()).into_iter().find(|pid| named(pid) && !below(*pid).is_empty());
+        resolving = broker.and_then(|broker| below(broker).first().copied());
+        resolving.is_some()
+    });
+    assert!(found, "nobody resolves");
+    let resolving = nix::unistd::Pid::from_raw(resolving.unwrap_or_default() as i32);
+    nix::sys::signal::kill(resolving, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    assert_eq!(line(), "[Errno -3] Temporary failure in name resolution");
+    assert_eq!(line(), "('known.example', [], ['127.0.0.9'])");
+    assert!(child.wait().expect("it ends").success());
+}

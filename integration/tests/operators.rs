@@ -409,3 +409,33 @@ fn top_once_and_as_json() {
     assert!(row["now"]["cpu"]["used"].as_f64().is_some_and(|used| used > 0.0), "{row}");
     assert!(row["limits"]["memory"].is_number() && row["use"]["memory"].is_number());
 }
+
+/// A launcher in a time namespace sees every process as one that started at another time: it
+/// must not sweep what belongs to live launchers.
+#[test]
+fn a_launcher_with_another_clock_takes_nothing_from_others() {
+    if !integration::is_root() {
+        return integration::skipped("a time namespace needs root");
+    }
+    let setting = Setting::new("clock", User::Caller);
+    let run = LiveRun::start(setting.launch(&wide_policy(), IDLE), User::Caller, "clock");
+    // Empty, as a group is for a moment before its process joins it.
+    let listed = run.listed().expect("listed");
+    let group = listed["groups"][0].as_str().expect("a group");
+    let empty = std::path::PathBuf::from(format!("{}-broker2", group.trim_end_matches("/program")));
+    std::fs::create_dir(&empty).expect("a group");
+    let other = Setting::new("clock", User::Caller);
+    let launch = other.launch(&wide_policy(), "print 'done'\n").option("--simple").command();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--time", "--boottime", "1000000"]).arg(launch.get_program()).args(launch.get_args());
+    command.stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let second = integration::run::finish(command, Duration::from_secs(30));
+    let stays = std::fs::remove_dir(&empty).is_ok();
+    if second.stderr.contains("unshare") {
+        return integration::skipped("this kernel or unshare has no time namespaces");
+    }
+    second.expect_code(0).expect_stdout("done\n");
+    assert!(stays, "a group of a live launcher was swept");
+    assert!(run.listed().is_some(), "the record of a live run was swept");
+}

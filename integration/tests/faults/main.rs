@@ -12,6 +12,7 @@ use integration::run::{program_of, users, User};
 use integration::setting::{wide_policy, wide_policy_with};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -43,9 +44,14 @@ fn ended(mut child: Child, case: &str) -> Option<i32> {
     status.and_then(|status| status.code())
 }
 
-/// Instants spread over a start and the time after it, the same in each run.
+/// Random instants of a start and the time after it, one in each part of it. Cases name theirs.
 fn instants(count: u64) -> impl Iterator<Item = Duration> {
-    (0..count).map(|i| Duration::from_micros((i * 7919 + i * i * 613) % 25_000))
+    const SPAN: u64 = 25_000;
+    let part = SPAN / count;
+    (0..count).map(move |i| {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        Duration::from_micros(i * part + random % part)
+    })
 }
 
 #[test]
@@ -53,7 +59,7 @@ fn kill_9_of_each_process_at_any_instant() {
     for user in users() {
         // The launcher, while it starts and runs.
         for (index, instant) in instants(12).enumerate() {
-            let case = format!("kill -9 of the launcher {index}");
+            let case = format!("kill -9 of the launcher after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(WRITING), false);
             std::thread::sleep(instant);
@@ -66,8 +72,8 @@ fn kill_9_of_each_process_at_any_instant() {
             }
         }
         // The interpreter, by an outsider: said as it was, never guessed.
-        for (index, instant) in instants(6).enumerate() {
-            let case = format!("kill -9 of the interpreter {index}");
+        for instant in instants(6) {
+            let case = format!("kill -9 of the interpreter after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(WRITING), true);
             std::thread::sleep(instant);
@@ -101,8 +107,11 @@ fn kill_9_and_stop_of_the_broker() {
          h = recvmess('127.0.0.1', {port}, got)\n"
     );
     for user in users() {
-        for signal in [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGTERM] {
-            let case = format!("{signal} of the broker");
+        let signals = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGTERM];
+        for (signal, instant) in
+            signals.into_iter().flat_map(|signal| instants(3).map(move |at| (signal, at)))
+        {
+            let case = format!("{signal} of the broker after {instant:?}");
             let mut bed = Bed::new(user);
             let launch = bed.setting.launch(&policy, &program).option("--report").option(bed.report());
             let child = bed.start(&launch, true);
@@ -111,6 +120,7 @@ fn kill_9_and_stop_of_the_broker() {
                     .is_ok_and(|name| name.trim() == "repy-broker")
             };
             let broker = bed.below.iter().copied().find(own).expect("a broker");
+            std::thread::sleep(instant);
             send(broker, signal);
             if signal == Signal::SIGSTOP {
                 std::thread::sleep(Duration::from_millis(200));
@@ -127,8 +137,8 @@ fn kill_9_and_stop_of_the_broker() {
 #[test]
 fn stopped_processes_do_not_keep_a_run_from_ending() {
     for user in users() {
-        for (index, instant) in instants(3).enumerate() {
-            let case = format!("SIGSTOP of the interpreter {index}");
+        for instant in instants(3) {
+            let case = format!("SIGSTOP of the interpreter after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(BUSY), true);
             std::thread::sleep(instant);
@@ -137,7 +147,7 @@ fn stopped_processes_do_not_keep_a_run_from_ending() {
             assert_eq!(ended(child, &case), Some(143), "{case}");
             bed.clean(&case);
 
-            let case = format!("SIGSTOP of the launcher {index}");
+            let case = format!("SIGSTOP of the launcher after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(BUSY), true);
             std::thread::sleep(instant);
@@ -148,7 +158,7 @@ fn stopped_processes_do_not_keep_a_run_from_ending() {
             assert_eq!(ended(child, &case), Some(130), "{case}");
             bed.clean(&case);
 
-            let case = format!("kill -9 of a stopped launcher {index}");
+            let case = format!("kill -9 of a stopped launcher after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(BUSY), true);
             send(child.id(), Signal::SIGSTOP);
@@ -163,8 +173,8 @@ fn stopped_processes_do_not_keep_a_run_from_ending() {
 #[test]
 fn signals_while_starting_and_running() {
     for user in users() {
-        for (index, instant) in instants(8).enumerate() {
-            let case = format!("SIGTERM while starting {index}");
+        for instant in instants(8) {
+            let case = format!("SIGTERM while starting after {instant:?}");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(BUSY), false);
             std::thread::sleep(instant);
@@ -175,9 +185,12 @@ fn signals_while_starting_and_running() {
             assert!([Some(143), None].contains(&code), "{case}: {code:?}");
             bed.clean(&case);
         }
-        for (first, second, codes) in
-            [(Signal::SIGINT, Signal::SIGTERM, [130, 143]), (Signal::SIGTERM, Signal::SIGTERM, [143, 143])]
-        {
+        for (first, second, codes) in [
+            (Signal::SIGINT, Signal::SIGTERM, [130, 143]),
+            (Signal::SIGTERM, Signal::SIGTERM, [143, 143]),
+            (Signal::SIGHUP, Signal::SIGHUP, [143, 143]),
+            (Signal::SIGQUIT, Signal::SIGPIPE, [130, 130]),
+        ] {
             let case = format!("{first} and {second} at once");
             let mut bed = Bed::new(user);
             let child = bed.start(&bed.launch(BUSY), true);
@@ -359,6 +372,57 @@ fn the_vessel_moved_or_removed_and_the_policy_replaced() {
         bed.setting.write("program.repy", "nonsense (\n");
         assert_eq!(ended(child, "the policy replaced"), Some(0));
         bed.clean("the policy replaced");
+    }
+}
+
+/// Files that are replaced, cut and filled again while launchers read them: each run is by one of
+/// the texts as it was at one moment, or refused.
+#[test]
+fn policy_and_program_replaced_while_they_are_read() {
+    let open = wide_policy() + &"# a comment that makes the file long\n".repeat(20_000);
+    let closed = open.replace("call listdir allow\n", "");
+    let program = |word: &str| format!("{}print '{word}'\n", "# another\n".repeat(20_000));
+    for user in users() {
+        let bed = Bed::new(user);
+        let policy = bed.setting.write("policy.test", &open);
+        let source = bed.setting.write("program.repy", program("one"));
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0.. {
+                    if over.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    // By a rename, and in place.
+                    let (text, word) = if round % 2 == 0 { (&closed, "two") } else { (&open, "one") };
+                    match round % 3 {
+                        0 => {
+                            let new = bed.setting.write("new", text);
+                            std::fs::rename(new, &policy).expect("renamed");
+                            let new = bed.setting.write("new", program(word));
+                            std::fs::rename(new, &source).expect("renamed");
+                        }
+                        _ => {
+                            std::fs::write(&policy, text).expect("written");
+                            std::fs::write(&source, program(word)).expect("written");
+                        }
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            for _ in 0..25 {
+                let run = bed
+                    .setting
+                    .launch_files(&policy, &source)
+                    .option("--report")
+                    .option(bed.report())
+                    .run(30);
+                assert!([0, 1, 2, 3].contains(&run.code()) && !run.stderr.contains("panicked"), "{run:?}");
+                assert!(["", "one\none\n", "two\ntwo\n"].contains(&&*run.stdout), "{run:?}");
+                bed.clean("replaced while they are read");
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::CgroupEntry;
 use crate::plan::limits::GroupLimits;
+pub use name::namespaces;
 pub use scope::enter_scope;
 
 /// The controllers that a run needs.

@@ -1,8 +1,8 @@
 //! Names of groups, and the removal of those that nobody holds any more.
 //!
 //! A name carries the launcher's process id, the time that process started, and
-//! the process namespace in which the id counts: enough to tell whether the
-//! launcher still lives, without a lock file.
+//! the namespaces in which both count: enough to tell whether the launcher still
+//! lives, without a lock file.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub struct Name {
     pid: u32,
     /// Clock ticks after boot at which the process started (field 22 of its stat).
     started: u64,
-    /// Inode of the process namespace.
+    /// As [`namespaces`] gives them.
     namespace: u64,
 }
 
@@ -32,8 +32,7 @@ impl Name {
         let pid = std::process::id();
         let started = start_time(pid)
             .ok_or_else(|| io::Error::other("/proc/PID/stat of the launcher itself cannot be understood"))?;
-        let namespace = fs::metadata("/proc/self/ns/pid")?.ino();
-        Ok(Name { pid, started, namespace })
+        Ok(Name { pid, started, namespace: namespaces()? })
     }
 
     /// The directory name, also followed by `-broker` and the like.
@@ -48,6 +47,17 @@ impl Name {
         let namespace = parts.next()?.parse().ok()?;
         Some(Name { pid, started, namespace })
     }
+}
+
+/// The namespaces in which process ids and start times count, as one number made of their inodes:
+/// /proc shows the times as the reader's clock has them, which a time namespace moves.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn namespaces() -> io::Result<u64> {
+    let inode = |kind: &str| fs::metadata(format!("/proc/self/ns/{kind}")).map(|status| status.ino());
+    // Absent where the kernel was built without time namespaces.
+    Ok(inode("pid")? ^ inode("time").unwrap_or(0) << 32)
 }
 
 fn start_time(pid: u32) -> Option<u64> {
@@ -71,7 +81,7 @@ impl Living {
 
 /// Removes groups in `parent` whose launcher has died. Only empty groups can be
 /// removed at all, so nothing that runs is ever touched; groups named in
-/// another process namespace than `own` are left alone. Returns what it removed.
+/// other namespaces than those of `own` are left alone. Returns what it removed.
 pub fn sweep(parent: &Path, own: Name, living: &mut Living) -> Vec<PathBuf> {
     let mut removed = Vec::new();
     let Ok(entries) = fs::read_dir(parent) else { return removed };

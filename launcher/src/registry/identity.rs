@@ -32,7 +32,7 @@ impl Identity {
     }
 
     /// The process and the kind of a file name; None for one that counts in
-    /// another process namespace (a container that shares the directory).
+    /// other namespaces (a container that shares the directory, another clock).
     pub fn parse(name: &str) -> Option<(Identity, &str)> {
         let (stem, kind) = name.split_once('.')?;
         let mut parts = stem.split('-');
@@ -43,10 +43,9 @@ impl Identity {
     }
 }
 
-/// The process namespace in which numbers count, as an inode; 0 without /proc.
+/// Where numbers and times count; 0 without /proc.
 fn namespace() -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self/ns/pid").map_or(0, |status| status.ino())
+    crate::cgroup::namespaces().unwrap_or(0)
 }
 
 /// When the process of this number started; None if there is none, or only its
