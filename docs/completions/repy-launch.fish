@@ -121,7 +121,7 @@ idmap\t''"
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s q -l quiet -d 'No greeting'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s v -l verbose -d 'Warnings of the policy, and a summary at the end'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand repl" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l vessel -d 'The vessel of later runs' -r -F
+complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l vessel -d 'The vessel of later runs [default: the current directory, or an empty one where that can be none]' -r -F
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l json -d 'As JSON'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -l sweep -d 'Only remove control groups left by launchers that were killed'
 complete -c repy-launch -n "__fish_repy_launch_using_subcommand doctor" -s q -l quiet -d 'Only what is missing'

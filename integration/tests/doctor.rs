@@ -172,6 +172,41 @@ fn a_host_whose_limit_of_open_files_is_too_low_has_no_run_and_says_why() {
     assert!(why.contains("open files") && why.contains("ulimit"), "{examination}");
 }
 
+/// Whoever asks in the home directory, which can be no vessel, learns about the host all the same.
+#[test]
+fn in_the_home_directory_it_tries_another() {
+    for user in users() {
+        let setting = Setting::new("doctor-home", user);
+        let mut command = as_user(user, &integration::bin("repy-launch"));
+        command.args(["doctor", "--json"]).current_dir(setting.vessel()).env("HOME", setting.vessel());
+        let at_home = ended(command);
+        let elsewhere = doctor(&setting, &["--json"]);
+        assert_eq!(at_home.code(), elsewhere.code(), "{at_home:?}");
+        assert!(json(&at_home)["trial"].is_null() && json(&elsewhere)["trial"].is_null(), "{at_home:?}");
+        // Named, it is refused.
+        let mut command = as_user(user, &integration::bin("repy-launch"));
+        command.args(["doctor", "--vessel", "."]).current_dir(setting.vessel()).env("HOME", setting.vessel());
+        assert!(ended(command).stdout.contains("it is your home directory"));
+    }
+}
+
+/// The short form names what is missing and nothing else.
+#[test]
+fn quiet_and_verbose_say_less_and_more() {
+    for user in users() {
+        let setting = Setting::new("doctor-quiet", user);
+        let examination = json(&doctor(&setting, &["--json"]));
+        let quiet = doctor(&setting, &["-q"]);
+        for layer in missing(&examination) {
+            assert!(quiet.stdout.contains(&format!("{layer}: ")), "{quiet:?}");
+        }
+        assert_eq!(quiet.stdout.is_empty(), quiet.code() == 0, "{quiet:?}");
+        let (usual, more) = (doctor(&setting, &[]).stdout, doctor(&setting, &["-v"]).stdout);
+        assert!(quiet.stdout.len() < usual.len() && usual.len() < more.len());
+        assert!(more.contains("what each layer needs"), "{more}");
+    }
+}
+
 #[test]
 fn a_vessel_that_cannot_be_used_is_an_error_of_the_command_line() {
     let setting = Setting::new("doctor-vessel", User::Caller);

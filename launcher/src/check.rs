@@ -21,11 +21,35 @@ pub struct Remark {
     /// The source line and the marks below it, where a place is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<(String, String)>,
+    /// The call that it is about; empty where it is about none.
+    #[serde(skip)]
+    call: &'static str,
 }
 
 impl Remark {
     fn new(line: u32, message: String, help: String) -> Remark {
-        Remark { line, column: 0, message, help, source: None }
+        Remark { line, column: 0, message, help, source: None, call: "" }
+    }
+
+    /// Shows the line of the program that it is about, with marks under the call where it
+    /// stands there once. Only to be read by people: nothing is concluded from the text.
+    pub fn quote(&mut self, lines: &[&[u8]]) {
+        let Some(index) = self.line.checked_sub(1).filter(|_| self.source.is_none()) else { return };
+        let Some(line) = lines.get(index as usize) else { return };
+        let text = crate::terminal::harmless(String::from_utf8_lossy(line).trim_end());
+        let word = self.call.rsplit('.').next().unwrap_or_default();
+        let mut places = text.match_indices(word).filter(|_| !word.is_empty());
+        let marks = match (places.next(), places.next()) {
+            (Some((place, _)), None) => {
+                self.column = place as u32 + 1;
+                " ".repeat(text[..place].chars().count()) + &"^".repeat(word.len())
+            }
+            _ => {
+                let statement = text.trim_start();
+                " ".repeat(text.len() - statement.len()) + &"^".repeat(statement.chars().count())
+            }
+        };
+        self.source = Some((text, marks));
     }
 }
 
@@ -39,6 +63,7 @@ impl From<&Finding> for Remark {
             message: harmless(&finding.title),
             help: harmless(&finding.help),
             source: Some((harmless(&finding.text), harmless(&finding.marks))),
+            call: "",
         }
     }
 }
@@ -50,7 +75,10 @@ pub fn judge(policy: &Policy, calls: &[SeenCall]) -> Vec<Remark> {
         let fails = |(why, help): (String, String)| {
             Remark::new(seen.line, format!("`{}` can never succeed: {why}", shown(seen)), help)
         };
-        remarks.extend(rules(policy, seen).or_else(|| obstacle(policy, seen).map(fails)));
+        let found = rules(policy, seen).or_else(|| obstacle(policy, seen).map(fails));
+        // A guessed call and printing are written otherwise than they are named.
+        let call = if seen.call == Call::LogWrite { "" } else { seen.call.name() };
+        remarks.extend(found.map(|remark| Remark { call, ..remark }));
     }
     remarks.extend(resources(policy, calls));
     remarks.dedup();
@@ -285,7 +313,7 @@ impl fmt::Display for Shown<'_> {
             (true, "error") => ("\x1b[1;31m", "\x1b[0m"),
             (true, _) => ("\x1b[1;33m", "\x1b[0m"),
         };
-        let Remark { line, column, message, help, source } = self.remark;
+        let Remark { line, column, message, help, source, .. } = self.remark;
         writeln!(out, "{start}{}{end}: {message}", self.word)?;
         let number = line.to_string();
         let margin = " ".repeat(if *line > 0 { number.len() } else { 1 });
@@ -370,6 +398,21 @@ mod tests {
         assert!(told.contains("resource events 3") && told.contains("resource insockets 2"), "{told}");
         assert!(memory(&policy(""), 2_000_000).is_some_and(|remark| remark.help.contains("2097152")));
         assert_eq!(memory(&policy(""), 1_000_000), None);
+    }
+
+    #[test]
+    fn a_remark_shows_its_line_and_marks_the_call() {
+        let program = b"1\n2\n3\n4\n5\n6\n  x = open('\xc3\xa4\x1b')  \n";
+        let quoted = |call, program: &[u8]| {
+            let mut remark = Remark { call, ..Remark::new(7, String::new(), String::new()) };
+            remark.quote(&program.split(|byte| *byte == b'\n').collect::<Vec<_>>());
+            (remark.column, remark.source.unwrap_or_default())
+        };
+        let text = "  x = open('\u{e4}\\u{1b}')".to_owned();
+        assert_eq!(quoted("open", program), (7, (text.clone(), "      ^^^^".to_owned())));
+        // Not there, or more than once: the statement.
+        assert_eq!(quoted("listdir", program).1 .1, format!("  {}", "^".repeat(19)));
+        assert_eq!(quoted("open", b"1\n"), (0, Default::default()));
     }
 
     #[test]

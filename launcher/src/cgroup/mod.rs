@@ -112,11 +112,20 @@ impl Site {
 
 impl Missing {
     fn new(reason: String) -> Missing {
+        // Nothing but a container's runtime mounts them so.
+        let read_only = reason.ends_with(nix::errno::Errno::EROFS.desc());
         Missing {
-            reason,
-            remedy: "run as root, or in a group that is delegated to you: systemd-run --user --scope -p \
+            remedy: match read_only {
+                true => {
+                    "give the container a writable /sys/fs/cgroup, and limit its own memory and processors"
+                }
+                false => {
+                    "run as root, or in a group that is delegated to you: systemd-run --user --scope -p \
                      Delegate=yes repy-launch ..."
-                .to_owned(),
+                }
+            }
+            .to_owned(),
+            reason,
             scope_possible: false,
         }
     }

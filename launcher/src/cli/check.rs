@@ -97,7 +97,7 @@ impl Read {
 
 fn program(policy: &Policy, path: &Path, clock: &Clock, signals: &mut Signals) -> Result<Read, Failure> {
     let text = input::program(path)?;
-    let reading = inner::read(path, text, None, clock, signals)?;
+    let reading = inner::read(path, text.clone(), None, clock, signals)?;
     let remarks: Vec<Remark> = reading.collected.findings.iter().map(Remark::from).collect();
     if !reading.sound {
         return Ok(Read { errors: remarks, warnings: Vec::new(), calls: 0, memory: reading.memory });
@@ -105,6 +105,8 @@ fn program(policy: &Policy, path: &Path, clock: &Clock, signals: &mut Signals) -
     let mut warnings = remarks;
     warnings.extend(check::judge(policy, &reading.collected.calls));
     warnings.extend(check::memory(policy, reading.memory));
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    warnings.iter_mut().for_each(|warning| warning.quote(&lines));
     warnings.sort_by_key(|warning| if warning.line == 0 { u32::MAX } else { warning.line });
     let calls = reading.collected.calls.len();
     Ok(Read { errors: Vec::new(), warnings, calls, memory: reading.memory })

@@ -244,6 +244,11 @@ pub fn read(
     inspect(name, program, &empty.path, None, interp, clock, signals)
 }
 
+/// Whether runs may have this directory as their vessel.
+pub fn may_be_vessel(path: &Path) -> bool {
+    VesselDirectory::open(path, std::env::var_os("HOME").map(PathBuf::from)).is_ok()
+}
+
 /// A run of an empty program in `vessel` with every layer but those given up.
 ///
 /// # Errors

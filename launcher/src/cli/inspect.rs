@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::{layers, DoctorLine, ExplainLine, MAX_ACCEPTED};
 use super::failure::Failure;
-use super::{inner, input, Clock};
+use super::inner::{self, EmptyDirectory};
+use super::{input, Clock};
 use crate::cgroup::{self, Site};
 use crate::doctor;
 use crate::explain;
@@ -169,7 +170,13 @@ fn examine(line: &DoctorLine, clock: &Clock) -> Result<Ending, Failure> {
     let policy = Policy::parse(policies::samples::TEST.as_bytes(), "restrictions.test")
         .map_err(|_| Failure::internal("the built-in policy cannot be read"))?
         .policy;
-    let vessel = &line.vessel;
+    // Whoever asks in the home directory wants to know about the host.
+    let empty = match &line.vessel {
+        None if !inner::may_be_vessel(Path::new(".")) => Some(EmptyDirectory::new()?),
+        _ => None,
+    };
+    let named = line.vessel.as_deref().unwrap_or(Path::new("."));
+    let vessel = empty.as_ref().map_or(named, |empty| &empty.path);
     let request = request(&policy, vessel, Layers::NONE);
     let found = Site::find();
     let host = Host::probe(&request, Support::of_group(&found))?;

@@ -3,6 +3,7 @@
 use super::keys::{Sort, View};
 use super::sample::{Gauge, Row};
 use crate::ps::format::{bytes, clean, duration};
+use crate::registry::live::{Live, ResourceUse};
 
 /// Where it is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -194,8 +195,9 @@ fn details(row: &Row) -> Vec<String> {
     lines.push(format!("layers   {}", layers.join(" ")));
     lines.extend(record.groups.iter().map(|group| format!("group    {}", clean(group))));
     lines.push(format!(
-        "up {}, throttled {} times ({:.1} s), {} calls refused by rules, {} connections accepted, {} printed",
+        "up {}, processor {:.2} s, throttled {} times ({:.1} s), {} calls refused by rules, {} connections accepted, {} printed",
         duration(row.uptime),
+        live.cpu,
         live.throttled,
         live.throttled_seconds,
         live.refusals,
@@ -207,8 +209,11 @@ fn details(row: &Row) -> Vec<String> {
         "{:12} {:>9} {:>9} {:>9} {:>7} {:>9}",
         "RESOURCE", "LIMIT", "TOTAL", "PEAK", "DENIED", "WAITED"
     ));
-    for (name, limit) in &record.limits {
-        let use_of = live.resources.get(name).cloned().unwrap_or_default();
+    let mut used: Vec<_> =
+        record.limits.iter().map(|(name, limit)| (name, limit, use_of(&live, name))).collect();
+    // What a small screen leaves out has not been used.
+    used.sort_by_key(|(_, _, use_of)| use_of.total == 0 && use_of.peak == 0 && use_of.denials == 0);
+    for (name, limit, use_of) in used {
         let limit = if *limit < 10.0 { format!("{limit}") } else { bytes(*limit) };
         lines.push(format!(
             "{:12} {limit:>9} {:>9} {:>9} {:>7} {:>9}",
@@ -220,6 +225,15 @@ fn details(row: &Row) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What was used of a resource. The kernel counts memory and processor, the interpreter the rest.
+fn use_of(live: &Live, name: &str) -> ResourceUse {
+    match name {
+        "memory" => ResourceUse { total: live.memory, peak: live.memory_peak, ..ResourceUse::default() },
+        "cpu" => ResourceUse { waited: live.throttled_seconds, ..ResourceUse::default() },
+        _ => live.resources.get(name).cloned().unwrap_or_default(),
+    }
 }
 
 /// Exactly `width` columns, cut or filled.

@@ -10,9 +10,9 @@ use clap::Args;
                         repy-launch doctor --json | jq -r '.layers[] | select(.state == \"missing\").remedy'\n  \
                         repy-launch doctor --sweep")]
 pub struct DoctorLine {
-    /// The vessel of later runs
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub vessel: PathBuf,
+    /// The vessel of later runs [default: the current directory, or an empty one where that can be none]
+    #[arg(long, value_name = "DIR")]
+    pub vessel: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
