@@ -83,12 +83,16 @@ impl Heap {
         match value {
             Value::Int(i) => Ok(self.hash_int(i)),
             Value::Str(text) => Ok(self.hash_str(text)),
+            Value::Tuple(tuple) => match self.hash_flat(tuple) {
+                Some(hash) => Ok(hash),
+                None => self.hash_or_raise(value),
+            },
             _ => self.hash_or_raise(value),
         }
     }
 
-    /// The hash of a tuple of ints and strings.
-    #[inline]
+    /// The hash of a tuple of ints and strings: a function that calls no other for small ones.
+    #[inline(never)]
     fn hash_flat(&self, tuple: Tuple) -> Option<u64> {
         let mut state = self.seed;
         for &item in self.tuple(tuple) {
@@ -104,11 +108,6 @@ impl Heap {
 
     #[inline(never)]
     fn hash_or_raise(&mut self, value: Value) -> Result<u64, Raised> {
-        if let Value::Tuple(tuple) = value {
-            if let Some(hash) = self.hash_flat(tuple) {
-                return Ok(hash);
-            }
-        }
         match self.hash_slow(value, 0) {
             Ok(hash) => Ok(hash),
             Err(unhashable) => Err(self.raise_unhashable(unhashable)),
@@ -234,6 +233,18 @@ impl Heap {
         } else {
             spread(fold(x.to_bits() ^ self.seed, ODD) as u32, self.seed)
         }
+    }
+
+    /// Equality of two tuples as dicts see it.
+    #[inline(never)]
+    pub(super) fn same_items(&self, a: Tuple, b: Tuple) -> bool {
+        let (a, b) = (self.tuple(a), self.tuple(b));
+        let same = |(&a, &b): (&Value, &Value)| match (a, b) {
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => a == b || self.same_text(a, b),
+            _ => self.keys_equal(a, b),
+        };
+        a.len() == b.len() && a.iter().zip(b).all(same)
     }
 
     /// Equality as dicts see it. Keys are hashable and hence of bounded depth.

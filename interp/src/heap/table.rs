@@ -182,16 +182,7 @@ impl<V: Copy> Table<V> {
     #[inline(never)]
     fn find_tuple(&self, heap: &Heap, hash: u64, wanted: Tuple) -> Option<usize> {
         self.search(hash, |other| match other {
-            Value::Tuple(tuple) if tuple == wanted => true,
-            Value::Tuple(tuple) => {
-                let (a, b) = (heap.tuple(tuple), heap.tuple(wanted));
-                let same = |(&a, &b): (&Value, &Value)| match (a, b) {
-                    (Value::Int(a), Value::Int(b)) => a == b,
-                    (Value::Str(a), Value::Str(b)) => heap.same_bytes(a, b),
-                    _ => heap.keys_equal(a, b),
-                };
-                a.len() == b.len() && a.iter().zip(b).all(same)
-            }
+            Value::Tuple(tuple) => tuple == wanted || heap.same_items(tuple, wanted),
             _ => heap.keys_equal(other, Value::Tuple(wanted)),
         })
     }
