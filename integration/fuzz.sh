@@ -14,6 +14,9 @@ command -v c++ >/dev/null 2>&1 || {
   exit 1
 }
 export RUSTC_BOOTSTRAP=1
+# Programs that build strings byte by byte free every size once: kept back by the
+# sanitizer to find later uses, they would be the memory of the whole machine.
+export ASAN_OPTIONS=quarantine_size_mb=16:allocator_release_to_os_interval_ms=100
 # The project links statically; the sanitizer needs a dynamic program.
 unset CARGO_BUILD_TARGET
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -32,7 +35,7 @@ for target in policy source frames run ${FUZZ_MORE:-}; do
   log=$(mktemp)
   status=0
   RUSTFLAGS="-C target-feature=-crt-static" cargo fuzz run --target "$host" "$target" -- \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1 || status=$?
+    -max_total_time="$seconds" -timeout=60 -report_slow_units=60 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1 || status=$?
   # A build that failed prints no statistics: then all of it is shown.
   grep -E "^stat::|ERROR|panicked|artifact|SUMMARY" "$log" || cat "$log"
   rm -f "$log"

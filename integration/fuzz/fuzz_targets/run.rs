@@ -11,7 +11,7 @@ use interp::vm::{Event, Vm};
 use libfuzzer_sys::fuzz_target;
 
 /// Slices of 20 000 instructions that a program gets.
-const SLICES: usize = 10;
+const SLICES: usize = 4;
 
 fuzz_target!(|text: &[u8]| {
     let tree = Tree::new();
