@@ -93,6 +93,31 @@ fn a_socket_for_one_destination_sends_nowhere_else() {
     }
 }
 
+/// A socket to send by is none to receive by, whatever the interpreter does with it.
+#[test]
+fn a_sending_socket_receives_nothing() {
+    for user in users() {
+        let case = Case::new(user, "call sendmess allow\n");
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut buffer = [0u8; 64];
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    match case.allowed.recv_from(&mut buffer) {
+                        Ok((_, from)) => drop(case.allowed.send_to(b"an answer", from)),
+                        Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                    }
+                }
+            });
+            let run = case.run("answers");
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            run.expect_code(0).expect_stdout(
+                "sender: socket, sent\nsender: nothing\nreceiver: socket, sent\nreceiver: answered\n",
+            );
+        });
+    }
+}
+
 /// Sends to the allowed address again and again, with others in between.
 const POSTMAN: &str = "if callfunc == 'initialize':
   for i in range(20):

@@ -34,6 +34,16 @@ fn main() {
             println!("sender: {}", word(&reply));
             println!("elsewhere: {}", send_to(socket, ELSEWHERE, target));
         }
+        Some("answers") => {
+            // Whether an answer arrives at a socket to send by; at one to receive by it does.
+            let free = Request::Sender { host: None, local: None, written: vec![] };
+            let own = Request::Receive { local: local(own), written: vec![Written::Field; 2] };
+            for (name, request) in [("sender", free), ("receiver", own)] {
+                let (reply, socket) = ask(request);
+                println!("{name}: {}, {}", word(&reply), send_to(socket, ALLOWED, target));
+                println!("{name}: {}", answer(socket));
+            }
+        }
         Some("ask") => {
             println!("elsewhere: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.2")).0));
             println!("claimed: {}", word(&ask(message(ELSEWHERE, target, "127.0.0.1")).0));
@@ -237,6 +247,30 @@ fn send_to(socket: i32, to: Ipv4Addr, port: u16) -> String {
     } else {
         std::io::Error::last_os_error().to_string()
     }
+}
+
+/// Waits half a second for a datagram.
+fn answer(socket: i32) -> &'static str {
+    let mut buffer = [0u8; 64];
+    for _ in 0..50 {
+        // SAFETY: the pointer and length describe `buffer`; no address is asked for.
+        let count = unsafe {
+            libc::recvfrom(
+                socket,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            )
+        };
+        if count > 0 {
+            return "answered";
+        }
+        // SAFETY: no descriptor is waited for.
+        unsafe { libc::poll(std::ptr::null_mut(), 0, 10) };
+    }
+    "nothing"
 }
 
 /// Waits until it is killed.

@@ -44,6 +44,7 @@ if callfunc == 'initialize':
   lock.release()
   handle = recvmess('127.0.0.1', UDP, got)
   sendmess('127.0.0.1', UDP, 'hello', '127.0.0.1', UDP)
+  sendmess('127.0.0.1', UDP, 'from any port')
   listener = waitforconn('127.0.0.1', TCP, connected)
   c = openconn('127.0.0.1', TCP)
   c.send('12345')

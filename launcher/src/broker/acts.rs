@@ -218,11 +218,7 @@ impl Service {
         let to = pending.destination.as_ref().zip(host.as_ref()).map(|(destination, (_, port))| {
             SocketAddrV4::new(destination.used(own.map(|own| *own.ip())), *port)
         });
-        let socket = match to {
-            None => socket::datagram(own),
-            Some(to) => socket::connected_datagram(own, to),
-        };
-        let socket = socket.map_err(socket::failure)?;
+        let socket = socket::sender(own, to).map_err(socket::failure)?;
         let local = socket::own_end(&socket).map_err(socket::failure)?;
         Ok(self.hand_out(socket, Held::Sender, local, to))
     }

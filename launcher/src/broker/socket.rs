@@ -2,7 +2,7 @@
 //! connects and sends.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -10,6 +10,8 @@ use nix::sys::socket::{
     Backlog, MsgFlags, SockFlag, SockType, SockaddrIn,
 };
 use policies::channel::network::Failure;
+
+use crate::sys::{self, descriptor};
 
 /// Buffers of TCP sockets in both directions, in bytes, as Repy V1 sets them.
 /// The kernel doubles the figure.
@@ -76,13 +78,33 @@ pub fn datagram(own: Option<SocketAddrV4>) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A UDP socket that reaches one destination only.
+/// A UDP socket that exchanges messages with one destination only.
 ///
 /// # Errors
 /// As [`datagram`] and `connect(2)`.
 pub fn connected_datagram(own: Option<SocketAddrV4>, to: SocketAddrV4) -> nix::Result<OwnedFd> {
     let socket = datagram(own)?;
     connect(socket.as_raw_fd(), &address(to))?;
+    Ok(socket)
+}
+
+/// A UDP socket to send by: to one destination only, where one is given. It
+/// receives nothing, answers of that destination among it: that is what
+/// `recvmess` is for, which the policy may not grant.
+///
+/// # Errors
+/// As [`datagram`], `setsockopt(2)` and `connect(2)`.
+pub fn sender(own: Option<SocketAddrV4>, to: Option<SocketAddrV4>) -> nix::Result<OwnedFd> {
+    let socket = make(SockType::Datagram)?;
+    // Before it has a port that anything could arrive at.
+    descriptor::deafen(socket.as_fd()).map_err(|sys::Errno(code)| Errno::from_raw(code))?;
+    setsockopt(&socket, sockopt::SndBuf, &DATAGRAM_BUFFER)?;
+    if let Some(own) = own {
+        bind(socket.as_raw_fd(), &address(own))?;
+    }
+    if let Some(to) = to {
+        connect(socket.as_raw_fd(), &address(to))?;
+    }
     Ok(socket)
 }
 
@@ -198,6 +220,23 @@ mod tests {
         assert_eq!(getsockopt(&first, sockopt::ReuseAddr), Ok(false));
         drop(first);
         assert!(is_free(false, end));
+    }
+
+    #[test]
+    fn a_sender_sends_and_receives_nothing() {
+        let other = datagram(Some(at(0))).expect("a socket");
+        let there = own_end(&other).expect("its end");
+        for to in [None, Some(there)] {
+            let socket = sender(Some(at(0)), to).expect("a sender");
+            assert_eq!(send(&socket, b"hello", there), Ok(5));
+            let mut buffer = [0; 16];
+            let received = |of: &OwnedFd, buffer: &mut [u8]| {
+                nix::sys::socket::recv(of.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)
+            };
+            assert_eq!(received(&other, &mut buffer), Ok(5));
+            assert_eq!(send(&other, b"answer", own_end(&socket).expect("its end")), Ok(6));
+            assert_eq!(received(&socket, &mut buffer), Err(Errno::EAGAIN));
+        }
     }
 
     #[test]

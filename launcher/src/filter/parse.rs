@@ -245,6 +245,7 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("SOCK_NONBLOCK", libc::SOCK_NONBLOCK as u64),
     ("SOCK_STREAM", libc::SOCK_STREAM as u64),
     ("SOL_SOCKET", libc::SOL_SOCKET as u64),
+    ("SO_ATTACH_FILTER", libc::SO_ATTACH_FILTER as u64),
     ("SO_ERROR", libc::SO_ERROR as u64),
     ("SO_RCVBUF", libc::SO_RCVBUF as u64),
     ("SO_REUSEADDR", libc::SO_REUSEADDR as u64),

@@ -25,6 +25,28 @@ pub fn above_contract(descriptor: OwnedFd) -> Sys<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
+/// From now on the kernel drops whatever arrives at a socket.
+///
+/// # Errors
+/// As `setsockopt(2)`.
+pub fn deafen(socket: BorrowedFd<'_>) -> Sys<()> {
+    // One instruction: keep 0 bytes of each packet, which drops it.
+    let mut nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut nothing };
+    // SAFETY: the kernel reads one program header and the one instruction it points to, both live
+    // to the end of this call, and copies them.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    check_int(set).map(drop)
+}
+
 /// Takes every free number below [`FIRST_FREE`], so that what is opened while
 /// these are held lies above the contract's numbers.
 ///
