@@ -214,6 +214,9 @@ const FIRST_COLLECTION: usize = 4 << 20;
 /// the limit as a whole is held from outside and at check points.
 const SMALL_REQUEST: usize = 64 << 10;
 
+/// Calls an exception has left for which the buffer is kept.
+const SHORT_TRACE: usize = 8;
+
 /// One new slot: from the free list, or at the end.
 macro_rules! new_slot {
     ($heap:ident, $kind:ident, $field:ident, $data:expr) => {{
@@ -350,6 +353,16 @@ impl Heap {
         }
     }
 
+    /// [`Heap::release`] of a list.
+    #[inline(always)]
+    pub(crate) fn release_list(&mut self, list: List) {
+        let count = &mut self.counts[Kind::List as usize][list.index()];
+        *count -= 1;
+        if *count == 0 {
+            self.free(Kind::List, list.0 as u32);
+        }
+    }
+
     /// The number of shares of a counted value.
     #[inline(always)]
     pub fn count(&self, value: Value) -> u32 {
@@ -368,7 +381,8 @@ impl Heap {
             self.grave.dead.push((kind, index));
             return;
         }
-        if kind == Kind::Tuple && self.free_flat_tuple(index) {
+        if kind == Kind::Tuple && self.free_flat_tuple(index) || kind == Kind::Slice && self.free_slice(index)
+        {
             return;
         }
         self.grave.busy = true;
@@ -394,6 +408,35 @@ impl Heap {
         self.tuples.free.push(index);
         items.iter().for_each(|item| self.release(*item));
         true
+    }
+
+    /// Frees a slice of ints and the like; false if it is of anything else.
+    #[inline]
+    fn free_slice(&mut self, index: u32) -> bool {
+        let data = &self.slices.slots[index as usize];
+        if [data.start, data.stop, data.step].iter().any(|part| part.is_counted()) {
+            return false;
+        }
+        self.recycle(Kind::Slice, index);
+        true
+    }
+
+    /// The items of a small tuple of `N` of which the caller holds the only share, which is given back: owned.
+    /// `None` for any other, which stays as it is.
+    #[inline]
+    pub(crate) fn open_tuple<const N: usize>(&mut self, tuple: Tuple) -> Option<[Value; N]> {
+        let count = &mut self.counts[Kind::Tuple as usize][tuple.index()];
+        let data = &mut self.tuples.slots[tuple.index()];
+        let items = match &data.items {
+            TupleItems::Inline(length, items) if usize::from(*length) == N && *count == 1 => {
+                <[Value; N]>::try_from(items.get(..N)?).ok()?
+            }
+            _ => return None,
+        };
+        *count = 0;
+        data.items = TupleItems::default();
+        self.recycle(Kind::Tuple, tuple.0 as u32);
+        Some(items)
     }
 
     #[inline]
@@ -498,8 +541,11 @@ impl Heap {
                 }
             }
             Kind::Trace => {
-                let entries = std::mem::take(&mut self.traces.slots[at].entries);
+                let entries = &mut self.traces.slots[at].entries;
                 self.used = self.used.saturating_sub(entries.len() * 16);
+                // The next exception uses the buffer again, unless it is a large one.
+                entries.clear();
+                entries.shrink_to(SHORT_TRACE);
             }
             Kind::Cell => {
                 let value = std::mem::replace(&mut self.cells.slots[at].value, Value::Unset);
@@ -706,7 +752,10 @@ impl Heap {
         let trace = match self.raised_trace {
             Value::Trace(trace) => trace,
             _ => {
-                let trace = Trace(new_slot!(self, Trace, traces, TraceData::default()));
+                let free = self.traces.free.last().copied();
+                let entries = free.map(|at| std::mem::take(&mut self.traces.slots[at as usize].entries));
+                let data = TraceData { entries: entries.unwrap_or_default() };
+                let trace = Trace(new_slot!(self, Trace, traces, data));
                 self.raised_trace = Value::Trace(trace);
                 trace
             }

@@ -593,12 +593,22 @@ impl Vm {
         if upper - lower != self.heap.list(source).len() {
             return false;
         }
-        for at in lower..upper {
-            let item = self.heap.list(source)[at - lower];
-            self.heap.retain(item);
-            let old = std::mem::replace(&mut self.heap.lists[list].items[at], item);
+        let mut items = std::mem::take(&mut self.heap.lists[source].items);
+        if self.heap.count(Value::List(source)) == 1 {
+            // Nobody else will read the source: it dies with the old items in place of its own.
+            self.heap.lists[list].items[lower..upper].swap_with_slice(&mut items);
+            self.heap.lists[source].items = items;
+            return true;
+        }
+        items.iter().for_each(|item| self.heap.retain(*item));
+        // No code of the program runs while the list is without its items.
+        let mut target = std::mem::take(&mut self.heap.lists[list].items);
+        for (place, item) in target[lower..upper].iter_mut().zip(&items) {
+            let old = std::mem::replace(place, *item);
             self.heap.release(old);
         }
+        self.heap.lists[list].items = target;
+        self.heap.lists[source].items = items;
         true
     }
 

@@ -148,9 +148,12 @@ impl Vm {
         depth: usize,
     ) -> Outcome<Called> {
         self.depth = depth + 1;
-        let (count, on_object) = match self.open_callee(regs, t, count, count) {
-            Some(count) => (count, true),
-            None => (count, on_object),
+        let (count, on_object) = match regs[usize::from(t)] {
+            Value::Native(_) => (count, on_object),
+            _ => match self.open_callee(regs, t, count, count) {
+                Some(count) => (count, true),
+                None => (count, on_object),
+            },
         };
         match regs[usize::from(t)] {
             Value::Native(native) => self.call_native(regs, (d, t, count), native, on_object),
@@ -318,7 +321,8 @@ impl Vm {
                 } else {
                     self.heap.list_push(list, item)?;
                 }
-                self.put(regs, t + 1, Value::Unset);
+                regs[first] = Value::Unset;
+                self.heap.release_list(list);
                 self.put(regs, d, Value::None);
                 return Ok(Called::Done);
             }

@@ -405,6 +405,15 @@ impl Vm {
         into: [Reg; N],
     ) -> Outcome<()> {
         let source = regs[usize::from(a)];
+        if let (Value::Tuple(tuple), true) = (source, a >= code.locals) {
+            if let Some(items) = self.heap.open_tuple::<N>(tuple) {
+                regs[usize::from(a)] = Value::Unset;
+                for (d, item) in into.into_iter().zip(items) {
+                    self.put(regs, d, item);
+                }
+                return Ok(());
+            }
+        }
         let mut items = [Value::Unset; N];
         let found = match source {
             Value::Tuple(tuple) => <[Value; N]>::try_from(self.heap.tuple(tuple)).ok(),

@@ -158,11 +158,10 @@ impl Vm {
             self.heap.release(exception);
             return false;
         }
-        for at in 0..second {
-            let item = self.heap.list(y)[at];
-            self.heap.retain(item);
-            self.heap.lists[x].items.push(item);
-        }
+        let items = std::mem::take(&mut self.heap.lists[y].items);
+        items.iter().for_each(|item| self.heap.retain(*item));
+        self.heap.lists[x].items.extend_from_slice(&items);
+        self.heap.lists[y].items = items;
         true
     }
 
