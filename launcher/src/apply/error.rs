@@ -175,3 +175,25 @@ fn hint(part: Part, Errno(errno): Errno) -> Option<String> {
     };
     Some(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::demand::Demand;
+    use crate::testing::{plain_request, user_host};
+
+    /// What filters of containers refuse is named with the container's option.
+    #[test]
+    fn a_containers_filter_is_told_with_the_option_against_it() {
+        let policy = policies::PolicyBuilder::new(0.1, 10_000_000, 10_000_000).build();
+        let plan =
+            crate::plan::plan(&plain_request(Demand::of(&policy, true)), &user_host()).expect("a plan");
+        let said = of_clone(&plan, Errno(libc::ENOSYS)).to_string();
+        assert!(said.contains("clone3") && said.contains("--security-opt seccomp=unconfined"), "{said}");
+        let said = of_clone(&plan, Errno(libc::EPERM)).to_string();
+        assert!(said.contains("forbids new namespaces") && said.contains("--without userns"), "{said}");
+        let said = hint(Part::PivotRoot, Errno(libc::EPERM)).unwrap_or_default();
+        assert!(said.contains("pivot_root") && said.contains("--security-opt seccomp=unconfined"), "{said}");
+        assert_eq!(hint(Part::Execute, Errno(libc::EIO)), None);
+    }
+}
