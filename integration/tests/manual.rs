@@ -147,7 +147,7 @@ fn long_work_tells_how_far_it_is_on_terminals_only() {
     let mut command = Command::new(integration::bin("repy-launch"));
     command.arg("check").arg(&policy);
     // However fast this machine is: as many programs as take some seconds.
-    let mut programs = 100;
+    let mut programs = 25;
     let (all, shown) = loop {
         let mut command = Command::new(integration::bin("repy-launch"));
         command.arg("check").arg(&policy).args(std::iter::repeat_n(&program, programs));
