@@ -194,6 +194,34 @@ fn what_a_program_writes_reads_prints_and_draws() {
     });
 }
 
+/// The supervisor owns the pipe of the output and meters it too: an interpreter that counts nothing
+/// prints no faster.
+#[test]
+fn a_broken_interpreter_prints_no_faster_than_the_rate() {
+    use std::io::Read;
+    const RATE: u64 = 100_000;
+    /// What may be on its way between two looks at the clock.
+    const BLOCK: u64 = 65_536;
+    for user in integration::run::users() {
+        let setting = Setting::new("shout", user);
+        let launch = setting.launch(&wide_policy_with("lograte", &RATE.to_string()), "");
+        let launch = launch.option("--interp").option(integration::run::program_of(user, "netbreach"));
+        let start = std::time::Instant::now();
+        let mut child = launch.argument("shout").command().spawn().expect("it starts");
+        let mut out = child.stdout.take().expect("piped");
+        let (mut bytes, mut block) = (0u64, vec![0u8; 16_384]);
+        while start.elapsed() < Duration::from_secs(4) {
+            bytes += out.read(&mut block).expect("output") as u64;
+            let most = (start.elapsed().as_secs_f64() + 1.0) * RATE as f64;
+            assert!(bytes <= most as u64 + BLOCK, "{bytes} bytes in {:?}, as {user:?}", start.elapsed());
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(bytes >= 2 * RATE, "only {bytes} bytes in {:?}", start.elapsed());
+        println!("{bytes} bytes in {:.2?} as {user:?}", start.elapsed());
+    }
+}
+
 fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }

@@ -58,6 +58,9 @@ fn main() {
         Some("questions") => questions(),
         Some("flood") => flood(words.get(3).map_or("", String::as_str), own, target),
         Some("hurry") => hurry(),
+        Some("shout") => loop {
+            println!("{}", "x".repeat(4000));
+        },
         Some("garbage") => {
             println!("facts: {}", word(&ask(Request::Facts).0));
             send(b"this is no frame");
