@@ -363,6 +363,16 @@ impl Heap {
         }
     }
 
+    /// [`Heap::release`] of a str.
+    #[inline(always)]
+    pub(crate) fn release_str(&mut self, text: Str) {
+        let count = &mut self.counts[Kind::Str as usize][text.index()];
+        *count -= 1;
+        if *count == 0 {
+            self.free(Kind::Str, text.0 as u32);
+        }
+    }
+
     /// The number of shares of a counted value.
     #[inline(always)]
     pub fn count(&self, value: Value) -> u32 {

@@ -99,7 +99,7 @@ impl Vm {
         let holds = match (regs[usize::from(a)], right) {
             (Value::Str(x), Value::Str(y)) => {
                 let same = self.heap.same_bytes(x, y);
-                self.consume(regs, code.locals, a);
+                self.consume_str(regs, code.locals, a, x);
                 same
             }
             _ => self.compare_const_slow(regs, code, CompareOperator::Equal, a, right)?,
@@ -151,7 +151,7 @@ impl Vm {
         if let (Value::Str(part), Value::Str(text)) = (regs[usize::from(a)], container) {
             if let [byte] = *self.heap.bytes(part) {
                 let found = self.heap.bytes(text).contains(&byte);
-                self.consume(regs, code.locals, a);
+                self.consume_str(regs, code.locals, a, part);
                 return Ok(found);
             }
         }

@@ -48,6 +48,15 @@ impl Vm {
         }
     }
 
+    /// [`Vm::consume`] of a register that holds a str.
+    #[inline(always)]
+    pub(crate) fn consume_str(&mut self, regs: &mut Registers, locals: Reg, r: Reg, text: Str) {
+        if r >= locals {
+            regs[r as usize] = Value::Unset;
+            self.heap.release_str(text);
+        }
+    }
+
     #[inline(never)]
     fn drop_register(&mut self, regs: &mut Registers, r: Reg) {
         let old = std::mem::replace(&mut regs[r as usize], Value::Unset);
