@@ -679,20 +679,20 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         let text = "pow() 2nd argument cannot be negative when 3rd argument specified";
         return fail(vm, Builtin::TypeError, text);
     }
+    // 2.7 asks every operand in turn: a float complains at once, a complex if the first two are numbers.
+    for operand in [numbers.0, numbers.1, numbers.2] {
+        match operand {
+            Some(Number::Float(_)) => {
+                let text = "pow() 3rd argument not allowed unless all arguments are integers";
+                return fail(vm, Builtin::TypeError, text);
+            }
+            Some(Number::Complex(_)) if numbers.0.is_some() && numbers.1.is_some() => {
+                return fail(vm, Builtin::ValueError, "complex modulo");
+            }
+            _ => {}
+        }
+    }
     let (Some(x), Some(y), Some(z)) = numbers else {
-        // 2.7 asks every operand in turn; a float is the one that complains.
-        if [numbers.0, numbers.1, numbers.2].iter().any(|n| matches!(n, Some(Number::Float(_)))) {
-            return fail(
-                vm,
-                Builtin::TypeError,
-                "pow() 3rd argument not allowed unless all arguments are integers",
-            );
-        }
-        if let (Some(Number::Complex(_)), Some(_)) | (Some(_), Some(Number::Complex(_))) =
-            (numbers.0, numbers.1)
-        {
-            return fail(vm, Builtin::ValueError, "complex modulo");
-        }
         // An old-style instance leaves it to a method of the first operand.
         let old =
             [base, exponent, modulus].iter().any(|&operand| super::numbers::is_old_instance(vm, operand));
@@ -719,16 +719,6 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
             format!("unsupported operand type(s) for pow(): '{}', '{}', '{}'", names[0], names[1], names[2]);
         return fail(vm, Builtin::TypeError, text);
     };
-    if [x, y, z].iter().any(|n| matches!(n, Number::Complex(_))) {
-        return fail(vm, Builtin::ValueError, "complex modulo");
-    }
-    if [x, y, z].iter().any(|n| matches!(n, Number::Float(_))) {
-        return fail(
-            vm,
-            Builtin::TypeError,
-            "pow() 3rd argument not allowed unless all arguments are integers",
-        );
-    }
     let small = match (x, y, z) {
         (Number::Int(x), Number::Int(y), Number::Int(z)) => stays_small(x, y, z),
         _ => false,
