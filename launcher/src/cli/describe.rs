@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// The record; None if the sandbox has ended already.
+    /// The record; None without /proc.
     pub fn record(
         mut self,
         about: About,
@@ -74,7 +74,8 @@ impl Outcome {
             launcher_version: env!("CARGO_PKG_VERSION").to_owned(),
             name: about.name,
             launcher: Identity::of(i32::try_from(std::process::id()).ok()?)?,
-            sandbox: Identity::of(self.pid)?,
+            // It may have ended already, and its start is told all the same.
+            sandbox: Identity::of_child(self.pid)?,
             uid: nix::unistd::geteuid().as_raw(),
             began: clock.seconds_since_1970,
             policy: about.policy,

@@ -21,6 +21,12 @@ impl Identity {
         Some(Identity { pid, started: start_time(pid)? })
     }
 
+    /// A child of this process that nobody has waited for yet: its number is still its own,
+    /// even if it has ended.
+    pub fn of_child(pid: i32) -> Option<Identity> {
+        Some(Identity { pid, started: start_time_of(pid, true)? })
+    }
+
     /// Whether it still lives (a zombie does not).
     pub fn is_alive(self) -> bool {
         start_time(self.pid) == Some(self.started)
@@ -51,13 +57,18 @@ fn namespace() -> u64 {
 /// When the process of this number started; None if there is none, or only its
 /// remains.
 fn start_time(pid: i32) -> Option<u64> {
+    start_time_of(pid, false)
+}
+
+/// The same, of its remains too if so asked.
+fn start_time_of(pid: i32, remains: bool) -> Option<u64> {
     let mut buffer = [0u8; 1024];
     let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
     let length = file.read(&mut buffer).ok()?;
     let text = String::from_utf8_lossy(&buffer[..length]);
     // The command's name may hold blanks and parentheses.
     let (_, rest) = text.rsplit_once(") ")?;
-    if rest.starts_with(['Z', 'X']) {
+    if !remains && rest.starts_with(['Z', 'X']) {
         return None;
     }
     rest.split(' ').nth(19)?.parse().ok()
@@ -66,6 +77,18 @@ fn start_time(pid: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_has_ended_is_still_told_of() {
+        let mut child = std::process::Command::new("true").spawn().expect("started");
+        let pid = child.id() as i32;
+        while Identity::of(pid).is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let identity = Identity::of_child(pid).expect("nobody has waited for it");
+        assert!(!identity.is_alive());
+        child.wait().expect("waited for");
+    }
 
     #[test]
     fn names_can_be_read_back() {

@@ -19,7 +19,7 @@ const AGE: Duration = Duration::from_millis(20);
 /// How often the metrics are written. Collectors look every 15 seconds or so.
 const METRICS: Duration = Duration::from_secs(5);
 
-/// Makes the record of a run when it is time; None if the sandbox has ended.
+/// Makes the record of a run when it is time; None without /proc.
 pub type Describe<'d> = Box<dyn FnOnce() -> Option<Record> + 'd>;
 
 /// The listeners of one run.
