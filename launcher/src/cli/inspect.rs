@@ -172,7 +172,7 @@ fn examine(line: &DoctorLine, clock: &Clock) -> Result<Ending, Failure> {
         .policy;
     // Whoever asks in the home directory wants to know about the host.
     let empty = match &line.vessel {
-        None if !inner::may_be_vessel(Path::new(".")) => Some(EmptyDirectory::new()?),
+        None if !inner::may_be_vessel(Path::new(".")) => EmptyDirectory::new().ok(),
         _ => None,
     };
     let named = line.vessel.as_deref().unwrap_or(Path::new("."));
