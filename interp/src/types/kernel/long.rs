@@ -326,9 +326,12 @@ pub struct Literal {
 /// Splits the text of `int(text, base)` or `long(text, base)`. `base` is 0 or 2 to 36.
 pub fn scan(text: &[u8], base: i64, name: &str) -> Outcome<Literal> {
     let bad = |base: i64| {
-        // `int()` shows the text from its first character that is no space, `long()` all of it.
-        let start =
-            if name == "int" { text.iter().take_while(|&&b| super::float::is_space(b)).count() } else { 0 };
+        // `int()` shows the text from its first character that is no space; `long()` all of it, as both do if it holds
+        // a null byte.
+        let start = match name {
+            "int" if !text.contains(&0) => text.iter().take_while(|&&b| super::float::is_space(b)).count(),
+            _ => 0,
+        };
         let shown = super::strrepr::repr(&text[start..text.len().min(start + 200)]);
         Fault::value(format!(
             "invalid literal for {name}() with base {base}: {}",
