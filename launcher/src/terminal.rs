@@ -77,6 +77,34 @@ pub fn progress(text: &str) {
     }
 }
 
+/// One line for work that may take more than a second, told when it has.
+#[derive(Debug)]
+pub struct SlowWork {
+    since: Instant,
+    text: &'static str,
+    told: bool,
+}
+
+impl SlowWork {
+    /// Begins the work that `text` names.
+    pub fn new(text: &'static str) -> SlowWork {
+        SlowWork { since: Instant::now(), text, told: false }
+    }
+
+    /// While it goes on: tells of it once it has taken a second.
+    pub fn goes_on(&mut self) {
+        if self.is_due(Instant::now()) {
+            progress(self.text);
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = !self.told && now.saturating_duration_since(self.since) >= Duration::from_secs(1);
+        self.told |= due;
+        due
+    }
+}
+
 /// Lines for work in several steps that takes more than a second in all: at most one in a
 /// second, on a terminal only.
 #[derive(Debug)]
@@ -136,6 +164,14 @@ pub fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slow_work_is_told_once_and_after_a_second() {
+        let mut work = SlowWork::new("counting");
+        let after = |work: &SlowWork, millis| work.since + Duration::from_millis(millis);
+        let told: Vec<bool> = [0, 999, 1000, 5000].map(|millis| work.is_due(after(&work, millis))).into();
+        assert_eq!(told, [false, false, true, false]);
+    }
 
     #[test]
     fn nothing_reaches_the_terminal_that_could_move_it() {

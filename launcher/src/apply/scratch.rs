@@ -20,6 +20,7 @@ use crate::plan::scratch::{Maker, ScratchPlan, ENTRY};
 use crate::plan::Plan;
 use crate::request::{Request, Reserved};
 use crate::sys::{descriptor, mount, Errno, Sys};
+use crate::terminal::SlowWork;
 
 /// How the launcher comes by the scratch vessel, to watch its use.
 #[derive(Debug)]
@@ -57,7 +58,9 @@ impl Scratch {
 pub fn survey(vessel: BorrowedFd<'_>, reserved: &[Reserved]) -> io::Result<u64> {
     let mut total = 0u64;
     let is_reserved = is_reserved(reserved);
+    let mut work = SlowWork::new("counting the files of the vessel");
     let counted = for_each_file(vessel, &is_reserved, |_, status| {
+        work.goes_on();
         total = total.saturating_add(ENTRY).saturating_add(u64::try_from(status.st_size).unwrap_or(0));
         Ok(())
     });
@@ -167,7 +170,10 @@ fn fill(
     is_reserved: &dyn Fn(&CStr) -> bool,
 ) -> Sys<()> {
     let mut buffer = vec![0u8; 64 << 10];
+    let mut work = SlowWork::new("copying the files of the vessel");
     for_each_file(vessel, is_reserved, |name, _| {
+        // A child of the launcher has no terminal to tell it on.
+        work.goes_on();
         // It may have become something else since it was looked at: never waits, never
         // follows.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

@@ -16,6 +16,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::{fstat, fstatat, FileStat, Mode};
 use nix::unistd;
 
+use crate::terminal::SlowWork;
+
 /// What each entry costs beside its content, as in the original.
 const ENTRY: u64 = 4096;
 
@@ -67,10 +69,12 @@ fn cost(status: &FileStat) -> u64 {
 /// The directory cannot be read.
 pub fn count(directory: BorrowedFd<'_>) -> io::Result<u64> {
     let mut walk = Walk::new(directory)?;
+    let mut work = SlowWork::new("counting the files of the vessel");
     loop {
-        if let Some(total) = walk.step(directory, usize::MAX)? {
+        if let Some(total) = walk.step(directory, STEP)? {
             return Ok(total);
         }
+        work.goes_on();
     }
 }
 

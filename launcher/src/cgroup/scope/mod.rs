@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use bus::Bus;
 
+use crate::terminal::SlowWork;
+
 /// Patience for the whole exchange: the manager may be busy, but a start that hangs
 /// is worse than one that is refused.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +73,9 @@ fn enter(
     let mut bus = Bus::connect(socket, wish.uid, deadline)?;
     bus.subscribe()?;
     let job = bus.start_scope(&wish.unit, wish.pid)?;
+    let mut work = SlowWork::new("waiting for the user's systemd to make a scope");
     loop {
+        work.goes_on();
         if own_group()?.lines().any(|line| line.ends_with(&format!("/{}", wish.unit))) {
             return Ok(());
         }
