@@ -3,8 +3,11 @@ SHELL := /bin/sh
 TARGET := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
 BIN := target/$(TARGET)/release
 export CARGO_BUILD_TARGET := $(TARGET)
+# How often each branch of the interpreter is taken, for a compiler that can read the record (interp/profile).
+PROFILE := $(wildcard $(CURDIR)/interp/profile/llvm-$(shell rustc -vV 2>/dev/null | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p').profdata)
+TARGET_FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
 
-.PHONY: help require build demo test lint fmt manual bench bench-check fuzz load layers vmtest dist deb install uninstall aarch64 ci clean
+.PHONY: help require build demo test lint fmt manual bench bench-check profile fuzz load layers vmtest dist deb install uninstall aarch64 ci clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -13,7 +16,8 @@ require:
 	@sh integration/require.sh
 
 build: require ## build both binaries (static, optimised) below target/
-	cargo build --release --locked -p launcher -p interp -p integration --bins
+	$(if $(PROFILE),$(TARGET_FLAGS)="-C target-feature=+crt-static -C profile-use=$(PROFILE)") \
+	  cargo build --release --locked -p launcher -p interp -p integration --bins
 
 demo: build ## run the tutorial's first program, confined (DEMO_WITHOUT=LAYER waives a layer by name)
 	@REPY_BIN_DIR=$(BIN) sh integration/demo.sh
@@ -42,6 +46,9 @@ bench: build ## print the benchmark tables (docs/benchmarks.md says how to read 
 
 bench-check: build ## compare instruction counts of the language benchmarks with the stored ones
 	REPY_BIN_DIR=$(CURDIR)/$(BIN) $(BIN)/bench_lang --check
+
+profile: build ## record anew how often each branch of the interpreter is taken (interp/profile)
+	sh integration/profile.sh
 
 fuzz: require ## feed the parsers mutated input for FUZZ_SECONDS each (default 60)
 	sh integration/fuzz.sh $(or $(FUZZ_SECONDS),60)

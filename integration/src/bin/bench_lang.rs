@@ -313,21 +313,26 @@ const LINES: &str = "def work_MANY(a, b):\n  total = 0\n  for i in range(a):\n  
 fn sizes() -> Outcome<()> {
     let scratch = Scratch::new("bench-sizes");
     let runner = ours();
-    let with = |text: &str| text.replace("MANY", &MANY.to_string());
+    let with = |text: &str, count: usize| text.replace("MANY", &count.to_string());
     // The peak of all children so far is what the system gives, so the small ones come first.
     let peak = |text: String| -> Outcome<(f64, f64)> {
         let (seconds, _) = runner.run(&scratch.write("sizes.repy", text))?;
         use nix::sys::resource::{getrusage, UsageWho};
         Ok((seconds, getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() as f64 * 1024.0))
     };
-    let (start, empty) = peak("pass\n".into())?;
-    let (_, ints) = peak(with(INTS))?;
-    let (_, instances) = peak(with(INSTANCES))?;
+    let (start, _) = peak("pass\n".into())?;
+    // Differences of two programs that do the same: the pages of the interpreter's own code
+    // and data that they touch count too.
+    let (_, few) = peak(with(INTS, 100))?;
+    let (_, some) = peak(with(INTS, MANY))?;
+    let (_, ints) = peak(with(INTS, 5 * MANY))?;
+    let (_, instances) = peak(with(INSTANCES, MANY))?;
     let functions: String = (0..MANY / 10).map(|n| LINES.replace("MANY", &n.to_string())).collect();
     let (seconds, _) = peak(functions)?;
-    let each = |more: f64, less: f64| (more - less) / MANY as f64;
-    println!("an int in a list               {:8.1} bytes (at most 16 wanted)", each(ints, empty));
-    println!("an instance with 4 attributes  {:8.1} bytes (at most 128 wanted)", each(instances, ints));
+    let int = (ints - some) / (4 * MANY) as f64;
+    let instance = (instances - few) / MANY as f64 - int;
+    println!("an int in a list               {int:8.1} bytes (at most 16 wanted)");
+    println!("an instance with 4 attributes  {instance:8.1} bytes (at most 128 wanted)");
     println!(
         "parse, check and compile       {:8.0} lines/s (at least 500000 wanted)",
         MANY as f64 / (seconds - start).max(1e-6)
