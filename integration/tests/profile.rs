@@ -1,9 +1,12 @@
 //! `--profile` tells where a program's time went, from inside the sandbox.
 #![allow(missing_docs)]
 
-use integration::run::users;
+use integration::run::{finish, users};
+use integration::scratch::Scratch;
 use integration::setting::{wide_policy, Setting};
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const PROGRAM: &str = "\
 def busy(count):
@@ -72,4 +75,28 @@ fn without_the_option_nothing_is_written() {
         setting.launch(&wide_policy(), "print 1\n").run(60).expect_code(0);
         assert!(std::fs::read_dir(setting.vessel()).unwrap().next().is_none());
     }
+}
+
+/// `repy-interp --dis` prints what a program was compiled to, line by line, and refuses what is no program.
+#[test]
+fn the_disassembler_prints_the_bytecode_of_every_function() {
+    let scratch = Scratch::new("dis");
+    let shown = |name: &str, text: &str| {
+        let mut command = Command::new(integration::bin("repy-interp"));
+        command.arg("--dis").arg(scratch.write(name, text));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command, Duration::from_secs(60))
+    };
+    let good = shown(
+        "good.repy",
+        "def f(n):\n  if n < 2: return n\n  return f(n - 1)\nclass A:\n  x = 7\nprint f(5)\n",
+    );
+    good.expect_code(0);
+    for part in ["<module> (0 parameters", "\nf (1 parameters", "\nA (1 parameters", "; f\n", "PrintNewline"]
+    {
+        assert!(good.stdout.contains(part), "{part} in {}", good.stdout);
+    }
+    let body = good.stdout.split("\nf (1 parameters").nth(1).expect("the function's code");
+    assert!(body.lines().any(|line| line.starts_with("    2     0  ")), "the first line of f: {body}");
+    shown("bad.repy", "import os\n").expect_code(3).expect_stderr("bad.repy:1:1");
 }

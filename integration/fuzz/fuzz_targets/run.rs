@@ -10,6 +10,10 @@ use interp::syntax::{Limits, Tree};
 use interp::vm::{Event, Vm};
 use libfuzzer_sys::fuzz_target;
 
+/// The program's own, under the sanitizer.
+#[global_allocator]
+static MEMORY: interp::host::LargePages = interp::host::LargePages;
+
 /// Slices of 20 000 instructions that a program gets.
 const SLICES: usize = 4;
 
