@@ -293,24 +293,21 @@ impl Heap {
         if let (Some(x), Some(y)) = (a.as_int(), b.as_int()) {
             return Some(x == y);
         }
-        if let (Value::Complex(_), _) | (_, Value::Complex(_)) = (a, b) {
-            return Some(match (self.as_complex(a)?, self.as_complex(b)?) {
-                ((x, 0.0), (y, 0.0)) => x == y,
-                (x, y) => x == y,
-            });
-        }
-        Some(self.compare_numbers(a, b)? == Some(Equal))
-    }
-
-    fn as_complex(&self, value: Value) -> Option<(f64, f64)> {
-        match value {
-            Value::Complex(complex) => {
-                let data = self.complexes[complex];
-                Some((data.real, data.imag))
+        match (a, b) {
+            (Value::Complex(x), Value::Complex(y)) => {
+                let (x, y) = (self.complexes[x], self.complexes[y]);
+                Some(x.real == y.real && x.imag == y.imag)
             }
-            Value::Float(x) => Some((x.get(), 0.0)),
-            Value::Long(long) => Some((self.longs[long].value.to_f64().value(), 0.0)),
-            _ => value.as_int().map(|i| (i as f64, 0.0)),
+            (Value::Complex(x), real) | (real, Value::Complex(x)) => {
+                let super::ComplexData { real: x, imag } = self.complexes[x];
+                let same = match real {
+                    Value::Float(y) => x == y.get(),
+                    // Exactly: a long that a float cannot hold equals none.
+                    _ => self.compare_to_float(real, x)? == Some(Equal),
+                };
+                Some(same && imag == 0.0)
+            }
+            _ => Some(self.compare_numbers(a, b)? == Some(Equal)),
         }
     }
 
