@@ -55,6 +55,13 @@ fn a_matcher_explains_its_own_difference_only() {
         Some("order-of-dictionaries-and-sets")
     );
     assert_eq!(differences::explanation(order, "{1: 2, 3: 4}", "{1: 2, 3: 5}"), None);
+    let least = "min([None, 0, ''], key=type)";
+    assert_eq!(differences::explanation(least, "0", "None"), Some("order-without-a-meaning"));
+    assert_eq!(differences::explanation(least, "0", "7"), None);
+    let real = ("type(0.0).real", "<attribute 'real' of 'float' objects>");
+    let ours = "<type 'exceptions.AttributeError'> type object 'float' has no attribute 'real'";
+    assert_eq!(differences::explanation(real.0, real.1, ours), Some("data-of-types"));
+    assert_eq!(differences::explanation(real.0, "0.0", ours), None);
     assert_eq!(differences::explanation("1 + 1", "12", "21"), None);
     assert_eq!(differences::explanation("1 + 1", "2", "3"), None);
 }

@@ -309,7 +309,9 @@ impl Writer<'_> {
             11 => {
                 let name = self.name_of(Kind::List);
                 let (i, j) = (self.expression(Kind::Small), self.expression(Kind::Small));
-                vec![text(format!("{name}[")), i, text(":"), j, text("] = "), self.expression(Kind::Sequence)]
+                // No dict: by then it may have several items, in an order that shows.
+                let kind = *self.random.pick(&[Kind::List, Kind::Tuple, Kind::Text, Kind::Number]);
+                vec![text(format!("{name}[")), i, text(":"), j, text("] = "), self.expression(kind)]
             }
             12 => {
                 let name = self.name_of(Kind::Dict);

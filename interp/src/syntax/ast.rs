@@ -510,6 +510,14 @@ pub enum BinaryOperator {
     Or,
 }
 
+impl BinaryOperator {
+    /// Whether it is for whole numbers (and sets) only.
+    pub fn is_bitwise(self) -> bool {
+        use BinaryOperator::{And, Or, ShiftLeft, ShiftRight, Xor};
+        matches!(self, ShiftLeft | ShiftRight | And | Or | Xor)
+    }
+}
+
 /// The unary operators other than `not`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnaryOperator {

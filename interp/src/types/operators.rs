@@ -262,13 +262,15 @@ fn arithmetic(
             small(vm, operator, a, b)
         }
         (Number::Complex(_), _) | (_, Number::Complex(_)) => {
-            let (Some(a), Some(b)) = (to_complex(vm, x)?, to_complex(vm, y)?) else {
+            // Before a long is made a complex, which it may be too large for.
+            if operator.is_bitwise() {
                 return unsupported(vm, operator, inplace, operands.0, operands.1);
-            };
+            }
+            let (a, b) = (to_complex(vm, x)?, to_complex(vm, y)?);
             complex_operator(vm, operator, inplace, a, b, operands)
         }
         (Number::Float(_), _) | (_, Number::Float(_)) => {
-            if matches!(operator, Op::ShiftLeft | Op::ShiftRight | Op::And | Op::Or | Op::Xor) {
+            if operator.is_bitwise() {
                 return unsupported(vm, operator, inplace, operands.0, operands.1);
             }
             let (a, b) = (to_float(vm, x)?, to_float(vm, y)?);
@@ -291,11 +293,11 @@ pub fn to_float(vm: &mut Vm, x: Number) -> Outcome<f64> {
     }
 }
 
-fn to_complex(vm: &mut Vm, x: Number) -> Outcome<Option<Complex>> {
-    Ok(Some(match x {
+fn to_complex(vm: &mut Vm, x: Number) -> Outcome<Complex> {
+    Ok(match x {
         Number::Complex(c) => c,
         other => Complex::new(to_float(vm, other)?, 0.0),
-    }))
+    })
 }
 
 fn complex_operator(
@@ -609,9 +611,7 @@ pub fn div_mod(vm: &mut Vm, left: Value, right: Value) -> NativeReturn {
     };
     match (x, y) {
         (Number::Complex(_), _) | (_, Number::Complex(_)) => {
-            let (Some(a), Some(b)) = (to_complex(vm, x)?, to_complex(vm, y)?) else {
-                return value(Value::None);
-            };
+            let (a, b) = (to_complex(vm, x)?, to_complex(vm, y)?);
             let result = complex::div_mod(a, b);
             let (quotient, remainder) = lift(vm, result)?;
             let quotient = vm.heap.new_complex(quotient.real, quotient.imag);
