@@ -54,7 +54,7 @@ fn no_order(text: &str, python: &str, ours: &str) -> bool {
 fn data_of_types(text: &str, python: &str, ours: &str) -> bool {
     text.contains("type")
         && python.starts_with("<attribute '")
-        && ours.contains("AttributeError> type object '")
+        && ours.contains("AttributeError'> type object '")
 }
 
 /// The same but for what follows `0x` in `<… at 0x…>`.
