@@ -62,6 +62,9 @@ fn a_matcher_explains_its_own_difference_only() {
     let ours = "<type 'exceptions.AttributeError'> type object 'float' has no attribute 'real'";
     assert_eq!(differences::explanation(real.0, real.1, ours), Some("data-of-types"));
     assert_eq!(differences::explanation(real.0, "0.0", ours), None);
+    let nan = "frozenset(divmod(0, (1e999 - 1e999)))";
+    assert_eq!(differences::explanation(nan, "<frozenset>nan, nan", "<frozenset>nan"), Some("which-nan"));
+    assert_eq!(differences::explanation(nan, "<frozenset>nan, nan", "<frozenset>1.0"), None);
     assert_eq!(differences::explanation("1 + 1", "12", "21"), None);
     assert_eq!(differences::explanation("1 + 1", "2", "3"), None);
 }

@@ -239,7 +239,7 @@ impl Kind {
                 &["'a'", "'b'", "' '", "','", "'\\n'", "'l'", "'A'", "'x'", "'\\xff'", "'1'", "''", "'ab'"]
             }
             Kind::Function => {
-                &["str", "repr", "len", "abs", "type", "bool", "negative", "int", "float", "twice", "None"]
+                &["str", "repr", "len", "abs", "bool", "negative", "int", "float", "twice", "None"]
             }
             Kind::Function2 => &["cmp", "plus", "max", "pair", "divmod", "backwards"],
             Kind::Type => &[

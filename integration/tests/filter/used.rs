@@ -106,6 +106,11 @@ pub const RARE: &[(&str, &str, &str)] = &[
     ("broker", "poll", "whichever of poll and ppoll the C library uses"),
     ("broker", "ppoll", "whichever of poll and ppoll the C library uses"),
     ("broker", "clock_gettime", "hosts whose clock is not on the kernel's shared page"),
+    (
+        "broker",
+        "getrandom",
+        "numbers of questions to name servers: by a child that may end before the trace has it",
+    ),
     ("broker", "restart_syscall", "a wait that was stopped and continued"),
     ("broker", "fcntl when arg1 == F_GETFD", "test builds"),
     ("broker", "rt_sigreturn", "a handler that returns"),
