@@ -315,8 +315,9 @@ impl Writer<'_> {
             }
             12 => {
                 let name = self.name_of(Kind::Dict);
+                // Still one item at most, so that its order cannot be seen.
                 vec![
-                    text(format!("{name}[")),
+                    text(format!("{name}.clear(); {name}[")),
                     self.expression(Kind::Any),
                     text("] = "),
                     self.expression(Kind::Any),
