@@ -129,13 +129,15 @@ fn shares_of_a_whole_processor_and_more_are_in_the_quota_file() {
 }
 
 /// Without a control group the supervisor looks every 10 ms. What passes the limit before it
-/// has looked depends on the machine: the least of three runs is what the rate allows.
+/// has looked depends on the machine, which may give its turn to somebody else: what one run
+/// of ten keeps to is what the rate allows.
 #[test]
 fn memory_without_a_control_group_is_held_by_looking() {
     const LIMIT: f64 = 40e6;
+    const MOST_OVER: f64 = 5e6;
     let program = "k = []\ni = 0\nwhile True:\n  k.append('x' * 10000 + str(i))\n  i = i + 1\n";
     let mut least = f64::MAX;
-    for _ in 0..3 {
+    for _ in 0..10 {
         let setting = Setting::new("memory", User::Caller);
         let report = setting.vessel().join("report.json");
         let mut launch = setting.launch(&wide_policy_with("memory", "40000000"), program);
@@ -147,7 +149,10 @@ fn memory_without_a_control_group_is_held_by_looking() {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         let peak = value["resources"]["memory"]["peak"].as_f64().expect("a peak");
         least = least.min(peak - LIMIT);
+        if least <= MOST_OVER {
+            break;
+        }
     }
     println!("over the limit without a control group: {least} bytes");
-    assert!(least <= 30e6, "{least} bytes over the limit in the best of three runs");
+    assert!(least <= MOST_OVER, "{least} bytes over the limit in the best of ten runs");
 }

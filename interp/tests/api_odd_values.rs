@@ -9,23 +9,12 @@ use interp::api::table::{ApiCall, Kind, Parameter, TABLE};
 use interp::heap::Builtin;
 use interp::host::fake::FakeHost;
 use interp::run::{run, Order};
-use odd_values::{asking, fits, incorrect, misuses, VALUES};
+use odd_values::{asking, fits, incorrect, misuses, NAMES, VALUES};
 use policies::channel::control::{FromInterpreter, Outcome};
 use std::collections::BTreeMap;
 
 /// What every attempt finds: objects of each kind, and values that are nearly of one.
 const SETUP: &str = "\
-def noop(*args):
-  return None
-class Text(str):
-  pass
-class Number(int):
-  pass
-class Old:
-  def method(self):
-    return 1
-infinite = 1e400
-nan = infinite - infinite
 f = open('some', 'w+')
 f.write('text')
 f.flush()
@@ -76,7 +65,7 @@ struct State {
 
 /// Runs the setup and one statement; what it printed, and what is left.
 fn attempt(statement: &str) -> (String, State) {
-    let text = format!("{SETUP}{statement}\n");
+    let text = format!("{NAMES}{SETUP}{statement}\n");
     let order = Order {
         name: b"test.repy".to_vec(),
         program: text.into_bytes(),

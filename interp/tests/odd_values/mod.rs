@@ -3,6 +3,21 @@
 
 use super::{ApiCall, Kind, Parameter};
 
+/// What the values below are made of: the beginning of a program that uses them.
+pub const NAMES: &str = "\
+def noop(*args):
+  return None
+class Text(str):
+  pass
+class Number(int):
+  pass
+class Old:
+  def method(self):
+    return 1
+infinite = 1e400
+nan = infinite - infinite
+";
+
 /// The odd values, as expressions, with what they are.
 pub const VALUES: &[(&str, Of)] = &[
     ("True", Of::Bool),

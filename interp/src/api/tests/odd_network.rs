@@ -8,24 +8,13 @@ use policies::channel::control::Outcome;
 use policies::Resource;
 
 use super::network::{free_port, Net};
-use super::odd_values::{asking, fits, incorrect, misuses, VALUES};
+use super::odd_values::{asking, fits, incorrect, misuses, NAMES, VALUES};
 use crate::api::table::{ApiCall, Kind, Parameter, TABLE};
 use crate::heap::Builtin;
 
 /// What every attempt finds: a fresh connection whose other side has sent `data`, and `odd`, the
 /// value.
 const SETUP: &str = "\
-def noop(*args):
-  return None
-class Text(str):
-  pass
-class Number(int):
-  pass
-class Old:
-  def method(self):
-    return 1
-infinite = 1e400
-nan = infinite - infinite
 f = open('some', 'w+')
 lock = getlock()
 timer = settimer(0, noop, ())
@@ -144,7 +133,7 @@ fn run(name: &str, attempts: &[String], own: u16, second: u16) -> Vec<String> {
         .set(Resource::ConnPort, f64::from(second))
         .set(Resource::MessPort, f64::from(second))
         .build();
-    let mut text = SETUP.to_owned();
+    let mut text = format!("{NAMES}{SETUP}");
     text.push_str("def tell(said):\n  say(said[1:] != [False], said[0][:150])\n");
     text.push_str(&attempts.concat());
     // Everything is still to be had.
