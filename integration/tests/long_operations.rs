@@ -139,6 +139,8 @@ const OPERATIONS: &[&str] = &[
     "del forest[:]",
     "words = None",
     "words.clear()",
+    // Cycles are looked for meanwhile, among millions of objects that live.
+    "[[i, (i, i)] for i in xrange(2000000)]",
     // Dictionaries and sets.
     "dict(pairs)",
     "dict(table)",

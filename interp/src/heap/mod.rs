@@ -30,6 +30,7 @@
 //! call [`Heap::take_raised`] and release what it gives.
 
 mod bytes;
+mod children;
 mod class;
 mod collect;
 mod grave;
@@ -49,6 +50,7 @@ use dashu_int::IBig;
 
 pub use bytes::Bytes;
 pub use class::{Builtin, ClassData, Style, BUILTINS};
+pub use collect::{PIECE, SMALL_PIECE};
 pub use objects::*;
 pub use sets::Algebra;
 pub use shape::{Shape, Shapes};
@@ -109,7 +111,8 @@ macro_rules! arenas {
             limit: usize,
             /// `used` at which the next collection is due.
             collect_at: usize,
-            /// Bytes given back since the last collection are not subtracted here.
+            /// The collection under way.
+            collection: Option<Box<collect::Collection>>,
             grave: grave::Grave,
             spare: spare::Spare,
             /// Instances whose `__del__` is to be called, owned.
@@ -140,6 +143,7 @@ macro_rules! arenas {
                     used: 0,
                     limit,
                     collect_at: FIRST_COLLECTION,
+                    collection: None,
                     grave: grave::Grave::default(),
                     spare: spare::Spare::default(),
                     finalizers: Vec::new(),
@@ -670,7 +674,7 @@ impl Heap {
         self.limit
     }
 
-    /// Whether a collection is due (asked at check points).
+    /// Whether a collection is due or under way (asked at check points).
     #[inline(always)]
     pub fn wants_collection(&self) -> bool {
         self.used > self.collect_at

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::native::Resume;
 use super::{Vm, WINDOW};
 use crate::compile::Code;
-use crate::heap::{Raised, Value};
+use crate::heap::{Raised, Value, PIECE, SMALL_PIECE};
 
 /// A green thread; no number is used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,20 +186,19 @@ impl Vm {
                     thread.pending = Pending::Continue;
                     self.threads.ready.push_back(id);
                     self.threads.all.insert(id, thread);
-                    if self.heap.wants_collection() {
-                        self.heap.collect();
-                        self.drop_unused_code();
-                    }
+                    self.collect_some(PIECE);
                 }
                 Stop::Blocked => {
                     thread.pending = Pending::Blocked;
                     self.threads.all.insert(id, thread);
+                    self.collect_some(SMALL_PIECE);
                 }
                 Stop::Done(result) => {
                     let (exception, trace) = thread.handled;
                     self.heap.release(exception);
                     self.heap.release(trace);
                     self.heap.discharge(thread.stack.capacity() * 16);
+                    self.collect_some(SMALL_PIECE);
                     return Event::Ended(id, result);
                 }
             }
@@ -213,7 +212,18 @@ impl Vm {
             self.heap.bury_some();
             return Event::Fuel;
         }
+        if self.heap.wants_collection() {
+            self.collect_some(PIECE);
+            return Event::Fuel;
+        }
         Event::Idle
+    }
+
+    /// Does a piece of the collection of cycles that is due or under way.
+    fn collect_some(&mut self, most: usize) {
+        if self.heap.wants_collection() && self.heap.collect_some(most) {
+            self.drop_unused_code();
+        }
     }
 
     /// The calls under way in a thread that does not run now, outermost first, as `function:line`.
