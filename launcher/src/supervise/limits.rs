@@ -156,6 +156,12 @@ impl Watch {
         self.disk.notice();
     }
 
+    /// When memory is looked at next, where that is done by a tick. What has time
+    /// until then need not wake anybody.
+    pub fn tick_at(&self) -> Option<Instant> {
+        self.resident.is_some().then_some(self.next_tick)
+    }
+
     /// When the next look is due.
     pub fn next(&self, now: Instant) -> Option<Instant> {
         match self.resident.is_some() {
@@ -207,9 +213,10 @@ impl Watch {
         if let (Some(cycle), Some(run)) = (&mut self.cycle, run) {
             self.run = run;
             asked.step = Some(cycle.look(run, now)).filter(|step| *step != Step::Leave);
-            // A stopped process needs no look before it may go on, but may still
-            // be over its memory: the tick stays within a tenth of a second.
+            // A stopped process does not grow and needs no look before it may go on:
+            // the tick stays within a tenth of a second all the same.
             self.next_tick = cycle.next().clamp(now + Duration::from_millis(1), now + TICK * 10);
+            soon = soon.filter(|_| !cycle.is_stopped());
         }
         self.next_tick = soon.map_or(self.next_tick, |soon| self.next_tick.min(soon));
     }

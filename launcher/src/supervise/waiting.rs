@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::{Supervisor, DEATH, GRACE};
+use crate::monitor::cpu::TICK;
 use crate::output::Which;
 use crate::stopfile::StopFile;
 
@@ -84,6 +85,7 @@ impl Supervisor<'_> {
     /// Waits for the next thing to happen.
     pub(super) fn wait(&mut self, now: Instant) -> Found {
         let until = self.deadline(now);
+        let tick = self.watch.tick_at().filter(|_| self.cause.is_none());
         let (input, room) = (PollFlags::POLLIN, PollFlags::POLLOUT);
         let mut waiting = Waiting::new(Ready::Sandbox, self.pidfd.as_fd());
         waiting.add(Ready::Signal, Some(self.signals.readable()), input);
@@ -101,7 +103,9 @@ impl Supervisor<'_> {
             waiting.add(Ready::Write(which), Some(descriptor), room);
         }
         waiting.add(Ready::Control, self.control.readable(now), input);
-        let until = [until, interest.wake].into_iter().flatten().min();
+        // A pipe that rests can rest until the tick that comes anyway.
+        let wake = interest.wake.filter(|wake| tick.is_none_or(|tick| tick > *wake + TICK));
+        let until = [until, wake].into_iter().flatten().min();
         let nothing = Found { what: [Ready::Sandbox; MOST], length: 0 };
         match waiting.poll(timeout(until, now)) {
             Ok(found) => found,

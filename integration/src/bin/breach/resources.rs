@@ -150,7 +150,7 @@ fn unlinked_files(given: &Given) -> Outcome {
 }
 /// Time for the monitor to look; an attempt that gets past it has won.
 fn pause_for_monitor() {
-    // The monitor spends one part in 300 of a processor on counting: on a busy machine that takes time.
+    // The monitor spends one part in 500 of a processor on counting: on a busy machine that takes time.
     for _ in 0..200 {
         let _ = call(SYS_poll, &[0, 0, 100]);
     }
