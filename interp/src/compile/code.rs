@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::op::Op;
-use crate::heap::{Dict, Heap, Str, Value};
+use crate::heap::{Dict, Function, Heap, Str, Value};
 use crate::syntax::{Source, Span};
 
 /// The code of a module, class body or function.
@@ -107,6 +107,10 @@ pub struct GlobalSite {
     pub version: Cell<u64>,
     /// The built-in found (not owned: built-ins are never replaced while programs run).
     pub builtin: Cell<Value>,
+    /// The function that the name is bound to in the namespace, with the same namespace (not owned).
+    pub function: Cell<Function>,
+    /// The [`Heap::rebindings`] for which it is.
+    pub bound: Cell<u64>,
 }
 
 /// Number of ways of an attribute cache.
@@ -196,6 +200,8 @@ impl GlobalSite {
             position: Cell::new(u32::MAX),
             version: Cell::new(u64::MAX),
             builtin: Cell::new(Value::Unset),
+            function: Cell::new(Function(0)),
+            bound: Cell::new(u64::MAX),
         }
     }
 }
@@ -248,6 +254,7 @@ impl Code {
         for site in &self.globals {
             site.position.set(u32::MAX);
             site.version.set(u64::MAX);
+            site.bound.set(u64::MAX);
         }
         for inner in &self.functions {
             inner.code.settle(globals);

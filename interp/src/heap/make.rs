@@ -385,6 +385,7 @@ impl Heap {
         match table.find(self, hash, key) {
             Some(position) => {
                 let old = self.dicts[dict].table.set_value(position, value);
+                self.note_lost(old);
                 self.release(old);
             }
             None => {
@@ -412,6 +413,7 @@ impl Heap {
         let table = &self.dicts[dict].table;
         let Some(position) = table.find(self, hash, key) else { return Ok(None) };
         let (key, value) = self.dicts[dict].table.remove(position);
+        self.note_lost(value);
         self.release(key);
         Ok(Some(value))
     }
@@ -419,6 +421,7 @@ impl Heap {
     /// Empties a dict.
     pub fn dict_clear(&mut self, dict: Dict) {
         let entries = self.dicts[dict].table.take_entries();
+        entries.iter().for_each(|entry| self.note_lost(entry.value));
         let charged = std::mem::take(&mut self.dicts[dict].charged);
         self.drop_entries(entries, charged);
     }

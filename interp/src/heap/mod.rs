@@ -103,6 +103,9 @@ macro_rules! arenas {
             /// Changes when an attribute is added to or removed from any class, and when a
             /// method of one is replaced.
             pub class_epoch: u32,
+            /// Changes when a dict loses a function, or gets another value for it: what calls of global
+            /// functions have remembered holds for one such number.
+            pub(crate) rebindings: u64,
             /// Seed of the hashes.
             seed: u64,
             /// Bytes in use.
@@ -139,6 +142,7 @@ macro_rules! arenas {
                     $($field: Arena::default(),)*
                     shapes: Shapes::default(),
                     class_epoch: 1,
+                    rebindings: 0,
                     seed,
                     used: 0,
                     limit,
@@ -303,6 +307,19 @@ impl Heap {
                 charged: 0,
             }
         ))
+    }
+
+    /// Notes that a dict has lost this value: a call may have remembered it.
+    #[inline(always)]
+    pub(crate) fn note_lost(&mut self, value: Value) {
+        if matches!(value, Value::Function(_)) {
+            self.rebindings += 1;
+        }
+    }
+
+    /// The code of what is no function of a program.
+    pub(crate) fn no_code(&self) -> std::rc::Rc<crate::compile::Code> {
+        std::rc::Rc::clone(&self.no_code)
     }
 
     // ---- counts ----

@@ -83,13 +83,9 @@ impl Vm {
                                     Some(frame) if frame.kind == FrameKind::Store => {
                                         frame.kind = FrameKind::Init;
                                     }
-                                    _ => thread.frames.push(Frame {
-                                        code: None,
-                                        pc: 0,
-                                        base: at as u32,
-                                        dst: 0,
-                                        kind: FrameKind::Init,
-                                    }),
+                                    _ => {
+                                        thread.frames.push(self.codeless_frame(at, FrameKind::Made));
+                                    }
                                 }
                                 Action::Run(code, 0, at)
                             }
@@ -108,7 +104,7 @@ impl Vm {
                         Flow::Call(request) => {
                             let CallRequest { callee, args, then } = *request;
                             thread.natives.push(then);
-                            thread.frames.push(native_frame(at));
+                            thread.frames.push(self.codeless_frame(at, FrameKind::Native));
                             let count = args.len();
                             Thread::reach(&mut thread.stack, at + count, &mut self.heap);
                             thread.stack[at] = callee;
@@ -130,7 +126,7 @@ impl Vm {
                     };
                     if let Some(state) = state {
                         thread.natives.push(state);
-                        thread.frames.push(native_frame(at));
+                        thread.frames.push(self.codeless_frame(at, FrameKind::Native));
                     }
                     return stop;
                 }
@@ -151,21 +147,20 @@ impl Vm {
             FrameKind::Init => match self.finish_init(value, thread.instances.pop().unwrap_or(Value::None)) {
                 Ok(instance) => instance,
                 Err(raised) => {
-                    return match frame.code {
-                        None => Action::Unwind(raised),
-                        Some(_) => {
-                            let frame = Frame { kind: FrameKind::Store, ..frame };
-                            self.unwind(thread, frame, raised)
-                        }
-                    };
+                    let frame = Frame { kind: FrameKind::Store, ..frame };
+                    return self.unwind(thread, frame, raised);
                 }
             },
+            FrameKind::Made => {
+                let instance = thread.instances.pop().unwrap_or(Value::None);
+                return match self.finish_init(value, instance) {
+                    Ok(instance) => Action::Deliver(instance),
+                    Err(raised) => Action::Unwind(raised),
+                };
+            }
             FrameKind::Discard | FrameKind::Interrupted => {
                 self.heap.release(value);
-                return match frame.code {
-                    Some(code) => Action::Run(code, frame.pc as usize, base),
-                    None => Action::Deliver(Value::None),
-                };
+                return Action::Run(frame.code, frame.pc as usize, base);
             }
             FrameKind::Native => {
                 let Some(state) = thread.natives.pop() else { return Action::Deliver(value) };
@@ -177,23 +172,21 @@ impl Vm {
                 };
             }
         };
-        match frame.code {
-            Some(code) => {
-                let place = &mut thread.stack[base + usize::from(frame.dst)];
-                let old = std::mem::replace(place, value);
-                self.heap.release(old);
-                Action::Run(code, frame.pc as usize, base)
-            }
-            None => Action::Deliver(value),
-        }
+        let place = &mut thread.stack[base + usize::from(frame.dst)];
+        let old = std::mem::replace(place, value);
+        self.heap.release(old);
+        Action::Run(frame.code, frame.pc as usize, base)
     }
 
     /// Lets an exception go through a frame: to a handler of it, or out of it.
     fn unwind(&mut self, thread: &mut Thread, frame: Frame, raised: Raised) -> Action {
         match frame.kind {
-            FrameKind::Init => {
+            FrameKind::Init | FrameKind::Made => {
                 if let Some(instance) = thread.instances.pop() {
                     self.heap.release(instance);
+                }
+                if frame.kind == FrameKind::Made {
+                    return Action::Unwind(raised);
                 }
             }
             FrameKind::Native => {
@@ -206,16 +199,16 @@ impl Vm {
                 // A __del__ has raised: 2.7 says "ignored" on stderr and goes on.
                 let exception = self.heap.take_raised(raised);
                 self.heap.release(exception);
-                return match frame.code {
-                    Some(code) => Action::Run(code, frame.pc as usize, frame.base as usize),
-                    None => Action::Deliver(Value::None),
-                };
+                return Action::Run(frame.code, frame.pc as usize, frame.base as usize);
             }
             _ => {}
         }
-        let Some(code) = frame.code else { return Action::Unwind(raised) };
-        let base = frame.base as usize;
-        self.raise_in(thread, code, frame.pc as usize, base, raised)
+        self.raise_in(thread, frame.code, frame.pc as usize, frame.base as usize, raised)
+    }
+
+    /// A frame that waits and is none of code.
+    fn codeless_frame(&self, at: usize, kind: FrameKind) -> Frame {
+        code_frame(self.heap.no_code(), 0, at, 0, kind)
     }
 
     /// Handles an exception raised at the instruction before `pc`.
@@ -248,11 +241,7 @@ impl Vm {
     }
 }
 
-fn native_frame(at: usize) -> Frame {
-    Frame { code: None, pc: 0, base: at as u32, dst: 0, kind: FrameKind::Native }
-}
-
 /// A frame of code that waits.
 pub(super) fn code_frame(code: Rc<Code>, pc: usize, base: usize, dst: Reg, kind: FrameKind) -> Frame {
-    Frame { code: Some(code), pc: pc as u32, base: base as u32, dst, kind }
+    Frame { code, pc: pc as u32, base: base as u32, dst, kind }
 }

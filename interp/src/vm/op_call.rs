@@ -6,7 +6,7 @@ use super::native::{Args, Flow, NativeFn, NativeReturn, ANY};
 use super::slow::Registers;
 use super::{Vm, RECURSION_LIMIT, WINDOW};
 use crate::compile::{Code, Reg, NO_ARITY};
-use crate::heap::{Class, Dict, Function, NativeId, Outcome, Str, Value};
+use crate::heap::{Class, Function, NativeId, Outcome, Str, Value};
 
 /// What a call of something that is no function of the program comes to.
 pub(super) enum Called {
@@ -63,18 +63,16 @@ impl Vm {
         Some(Rc::clone(&data.code))
     }
 
-    /// The code of a function that can be entered at once without holding the function itself: it needs nothing
-    /// of it while it runs, and its namespace is `home`, which a frame below holds.
+    /// The code of the function that `globals[g]` is known to be bound to, if it can be entered at once. The
+    /// function itself is not held: nothing of it is needed while it runs, and a frame below holds its namespace.
     #[inline(always)]
-    pub(super) fn enters_alone(
-        &mut self,
-        function: Function,
-        count: u8,
-        depth: usize,
-        home: Dict,
-    ) -> Option<Rc<Code>> {
-        let data = &self.heap.functions[function];
-        if data.alone != u16::from(count) || data.globals != home || depth >= RECURSION_LIMIT {
+    pub(super) fn enters_known(&mut self, code: &Code, g: u16, count: u8, depth: usize) -> Option<Rc<Code>> {
+        let site = &code.globals[usize::from(g)];
+        if site.bound.get() != self.heap.rebindings {
+            return None;
+        }
+        let data = &self.heap.functions[site.function.get()];
+        if data.alone != u16::from(count) || depth >= RECURSION_LIMIT {
             return None;
         }
         self.fuel -= 1;
@@ -384,17 +382,23 @@ impl Vm {
         Ok(Called::Flow(flow))
     }
 
-    /// The callee `globals[g]` of a call: borrowed.
-    #[inline(always)]
+    /// The callee `globals[g]` of a call: borrowed. A function is remembered.
+    #[inline(never)]
     pub(super) fn op_callee(&mut self, code: &Code, g: u16) -> Outcome<Value> {
         let site = &code.globals[usize::from(g)];
-        let table = &self.heap.dicts[code.home.get()].table;
-        if let Some(entry) = table.slots().get(site.position.get() as usize) {
-            if matches!(entry.key, Value::Str(name) if name == site.name) {
-                return Ok(entry.value);
+        let home = code.home.get();
+        let table = &self.heap.dicts[home].table;
+        let callee = match table.slots().get(site.position.get() as usize) {
+            Some(entry) if matches!(entry.key, Value::Str(name) if name == site.name) => entry.value,
+            _ => self.global_slow(code, g)?,
+        };
+        if let Value::Function(function) = callee {
+            if self.heap.functions[function].globals == home {
+                site.function.set(function);
+                site.bound.set(self.heap.rebindings);
             }
         }
-        self.global_slow(code, g)
+        Ok(callee)
     }
 
     /// A method call without object: the arguments move down by one.

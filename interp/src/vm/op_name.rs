@@ -94,6 +94,7 @@ impl Vm {
         if let Some(entry) = table.slots().get(position) {
             if matches!(entry.key, Value::Str(name) if name == site.name) {
                 let old = table.set_value(position, value);
+                self.heap.note_lost(old);
                 self.heap.release(old);
                 return Ok(());
             }

@@ -93,7 +93,7 @@ impl Vm {
                         let value: Value = $value;
                         self.drop_locals(regs, code);
                         match frames.pop() {
-                            Some(Frame { code: Some(caller), pc: at, base: b, dst, kind })
+                            Some(Frame { code: caller, pc: at, base: b, dst, kind })
                                 if kind == FrameKind::Store
                                     || (kind == FrameKind::Init && value.is_none()) =>
                             {
@@ -409,15 +409,11 @@ impl Vm {
 
                     Op::CallGlobal { ref d, ref t, ref count, ref g } => {
                         // Read as late as possible: they would be kept on the stack.
-                        let callee = attempt!(self.op_callee(code, *g));
-                        if let Value::Function(function) = callee {
-                            if let Some(callee) =
-                                self.enters_alone(function, *count, frames.len(), code.home.get())
-                            {
-                                // Register 0 of the callee stays free.
-                                enter!(callee, *d, *t, FrameKind::Store);
-                            }
+                        if let Some(callee) = self.enters_known(code, *g, *count, frames.len()) {
+                            // Register 0 of the callee stays free.
+                            enter!(callee, *d, *t, FrameKind::Store);
                         }
+                        let callee = attempt!(self.op_callee(code, *g));
                         self.heap.retain(callee);
                         regs[usize::from(*t)] = callee;
                         call!(*d, *t, usize::from(*count), false);

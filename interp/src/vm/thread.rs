@@ -19,6 +19,8 @@ pub(crate) enum FrameKind {
     Store,
     /// Stores the instance on top of `Thread::instances`: the call was an `__init__`.
     Init,
+    /// Hands that instance on to the frame below.
+    Made,
     /// Forgets it: the call was a `__del__`, or the instruction is to be run again.
     Discard,
     /// Hands it to the native on top of `Thread::natives`.
@@ -29,8 +31,8 @@ pub(crate) enum FrameKind {
 
 /// A call that waits for the call above it.
 pub(crate) struct Frame {
-    /// The code; none for natives.
-    pub code: Option<Rc<Code>>,
+    /// The code; an empty one for natives.
+    pub code: Rc<Code>,
     /// The next instruction.
     pub pc: u32,
     /// Where its registers begin.
@@ -39,6 +41,13 @@ pub(crate) struct Frame {
     pub dst: u8,
     /// What is done with the value.
     pub kind: FrameKind,
+}
+
+impl Frame {
+    /// Whether it is a call of code.
+    pub(crate) fn is_code(&self) -> bool {
+        !matches!(self.kind, FrameKind::Native | FrameKind::Made)
+    }
 }
 
 /// How a thread goes on when it is its turn.
@@ -230,14 +239,14 @@ impl Vm {
     pub fn calls_of(&self, id: ThreadId) -> Vec<String> {
         let Some(thread) = self.threads.all.get(&id) else { return Vec::new() };
         let of_frame = |frame: &Frame| {
-            let code = frame.code.as_ref()?;
+            let code = frame.is_code().then_some(&frame.code)?;
             // The instruction the frame is at is the one before the next.
             let at = (frame.pc as usize).saturating_sub(1).min(code.spans.len().saturating_sub(1));
             let line = code.spans.get(at).map_or(0, |span| code.source.line_column(span.start).0);
             Some(format!("{}:{line}", self.heap.text(code.name)))
         };
         let mut calls: Vec<String> = thread.frames.iter().filter_map(of_frame).collect();
-        if thread.frames.last().is_some_and(|frame| frame.code.is_none()) {
+        if thread.frames.last().is_some_and(|frame| !frame.is_code()) {
             calls.push("(built-in)".to_owned());
         }
         calls

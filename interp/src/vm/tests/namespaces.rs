@@ -103,3 +103,59 @@ fn a_code_runs_in_many_namespaces() {
     assert_eq!(run.vm.modules.len(), codes - 1);
     run.check();
 }
+
+#[test]
+fn a_remembered_callee_follows_its_name() {
+    let program = "def f(): return 'first'
+def use(): return f()
+def second(): return 'second'
+print use(), use(),
+f = second
+print use(), use(),
+del f
+try: use()
+except NameError, e: print e,
+def f(x): return x
+try: use()
+except TypeError, e: print e
+f = 'abc'.upper
+print use(), use(),
+class f:
+  def __str__(self): return 'made'
+print use(), use()
+";
+    let mut run = Run::new(program);
+    assert_eq!(run.finish(1 << 20), None);
+    let expected =
+        "first first second second global name 'f' is not defined f() takes exactly 1 argument (0 given)
+ABC ABC made made
+";
+    assert_eq!(run.text(), expected);
+    run.check();
+}
+
+#[test]
+fn a_remembered_callee_follows_a_namespace_changed_from_outside() {
+    let mut run = Run::new("def f(): return 1\ndef g(): return 2\ndef use(): print f()\nuse()\nuse()\n");
+    assert_eq!(run.finish(1 << 20), None);
+    let of = |run: &Run, name: &[u8]| run.vm.heap.dict_get_bytes(run.globals, name).expect("defined");
+    let (used, other) = (of(&run, b"use"), of(&run, b"g"));
+    let name = Value::Str(run.vm.heap.intern(b"f"));
+    let call = |run: &mut Run| {
+        let used = run.vm.heap.share(used);
+        run.vm.spawn(used, Vec::new(), "later");
+        run.finish(1 << 20)
+    };
+    let other = run.vm.heap.share(other);
+    run.vm.heap.retain(other);
+    run.vm.heap.dict_set(run.globals, name, other).expect("it has room");
+    assert_eq!(call(&mut run), None);
+    let used = run.vm.heap.share(used);
+    run.vm.heap.dict_clear(run.globals);
+    assert!(call(&mut run).is_some_and(|error| error.contains("global name 'f' is not defined")));
+    run.vm.heap.dict_set(run.globals, name, other).expect("it has room");
+    assert_eq!(call(&mut run), None);
+    assert_eq!(run.text(), "1\n1\n2\n2\n");
+    run.vm.heap.release(used);
+    run.check();
+}
