@@ -139,6 +139,9 @@ const OPERATIONS: &[&str] = &[
     "del forest[:]",
     "words = None",
     "words.clear()",
+    "'%060000000d' % 5",
+    "'%.60000000x' % large",
+    "'{0:>60000000}'.format('x')",
     // Cycles are looked for meanwhile, among millions of objects that live.
     "[[i, (i, i)] for i in xrange(2000000)]",
     // Dictionaries and sets.

@@ -6,7 +6,9 @@ use super::chain::chain_pending;
 use super::hook;
 use super::kernel::format_fields::{self, Chunk, First, Step};
 use super::kernel::format_spec::{self, Spec};
+use super::kernel::padded::Padded;
 use super::kernel::{bigjob, long};
+use super::long_text;
 use super::stepwise::{is_large, Turn, BYTES, STEP_COST};
 use super::support::{as_str, fail, lift, number, release_all, room, unwrap, with_room, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
@@ -60,7 +62,7 @@ struct Machine {
     level: u8,
     chunks: Vec<Chunk>,
     at: usize,
-    out: Vec<u8>,
+    out: Padded,
     waiting: Waiting,
 }
 
@@ -97,7 +99,7 @@ fn start(vm: &mut Vm, format: Str, arguments: Rc<Arguments>, level: u8) -> Nativ
         level,
         chunks: Vec::new(),
         at: 0,
-        out: Vec::new(),
+        out: Padded::default(),
         waiting: Waiting::Nothing,
     });
     if level > 1 {
@@ -133,7 +135,7 @@ fn run(mut machine: Box<Machine>, vm: &mut Vm, mut result: Option<Value>) -> Nat
                 if machine.at >= machine.chunks.len() && matches!(machine.waiting, Waiting::Nothing) {
                     let out = std::mem::take(&mut machine.out);
                     machine.abandon(vm);
-                    return value(vm.heap.new_str_from(out));
+                    return long_text::put_together(vm, out);
                 }
             }
             Ok(Some(Flow::Value(owned))) => result = Some(owned),
@@ -152,7 +154,7 @@ impl Machine {
         self.at += 1;
         match chunk {
             Chunk::Literal(start, end) => {
-                if self.out.len() + (end - start) > room(vm) {
+                if self.out.size() + (end - start) > room(vm) {
                     return Err(vm.heap.raise_bare(Builtin::MemoryError));
                 }
                 self.out.extend_from_slice(&vm.heap.bytes(self.format)[start..end]);
@@ -225,7 +227,7 @@ impl Machine {
                     Some(text) => {
                         with_room(vm, |heap, limit| format_spec::format_text(heap.bytes(text), &spec, limit))
                     }
-                    None => Ok(Vec::new()),
+                    None => Ok(Padded::default()),
                 };
                 vm.heap.release(result);
                 self.push(vm, &laid_out?)?;
@@ -238,7 +240,7 @@ impl Machine {
     fn copy_digits(&mut self, vm: &mut Vm, digits: Str, spec: &Spec) -> Result<Option<Flow>, Raised> {
         let bytes = vm.heap.bytes(digits);
         let (size, negative) = (bytes.len(), bytes.first() == Some(&b'-'));
-        if self.out.len() + size + 3 > room(vm) {
+        if self.out.size() + size + 3 > room(vm) {
             vm.heap.release(Value::Str(digits));
             return Err(vm.heap.raise_bare(Builtin::MemoryError));
         }
@@ -264,11 +266,11 @@ impl Machine {
         Ok(None)
     }
 
-    fn push(&mut self, vm: &mut Vm, text: &[u8]) -> Outcome<()> {
-        if self.out.len() + text.len() > room(vm) {
+    fn push(&mut self, vm: &mut Vm, text: &Padded) -> Outcome<()> {
+        if self.out.size() + text.size() > room(vm) {
             return Err(vm.heap.raise_bare(Builtin::MemoryError));
         }
-        self.out.extend_from_slice(text);
+        self.out.append(text);
         Ok(())
     }
 
@@ -302,7 +304,7 @@ impl Machine {
             return match item {
                 Value::Str(text) => {
                     let size = vm.heap.bytes(text).len();
-                    if self.out.len() + size > room(vm) {
+                    if self.out.size() + size > room(vm) {
                         return Err(vm.heap.raise_bare(Builtin::MemoryError));
                     }
                     self.out.reserve(size);

@@ -1,7 +1,9 @@
 //! Operations on large strings that make or look at every byte, a piece at a time: see [`super::stepwise`].
-use super::stepwise::{Stepwise, BYTES};
+use super::kernel::padded::Padded;
+use super::stepwise::{self, Stepwise, BYTES};
 use super::support::substring;
 use crate::heap::{Outcome, Str, Value};
+use crate::vm::native::{value, NativeReturn};
 use crate::vm::Vm;
 
 /// Bytes handled in one step where each takes some work.
@@ -167,6 +169,27 @@ impl Stepwise for Assemble {
             }
         }
     }
+}
+
+/// A text with wide fills, put together in steps.
+pub fn put_together(vm: &mut Vm, padded: Padded) -> NativeReturn {
+    let (bytes, fills) = padded.into_parts();
+    let size = bytes.len() + fills.iter().map(|fill| fill.count).sum::<usize>();
+    let whole = vm.heap.new_str_from(bytes);
+    let Value::Str(text) = whole else { return value(whole) };
+    if fills.is_empty() {
+        return value(whole);
+    }
+    let mut parts = Vec::with_capacity(fills.len() * 2 + 1);
+    let mut at = 0;
+    for fill in fills {
+        parts.extend([Part::Text(text, at, fill.at), Part::Fill(fill.byte, fill.count)]);
+        at = fill.at;
+    }
+    parts.push(Part::Text(text, at, vm.heap.bytes(text).len()));
+    let assemble = Assemble::new(vm, parts, size);
+    vm.heap.release(whole);
+    stepwise::start(vm, assemble)
 }
 
 /// Where the next piece of a text lies, from a position on: the piece, and where to look for the following one.

@@ -2,8 +2,10 @@
 //! and lays them out.
 use super::chain::chain_pending;
 use super::hook;
+use super::kernel::padded::Padded;
 use super::kernel::percent::{self as kernel, Amount, Body, Directive};
 use super::kernel::{bigjob, long};
+use super::long_text;
 use super::stepwise::{self, is_large, Turn, BYTES, STEP_COST};
 use super::support::{as_str, fail, lift, number, room, type_name, unwrap, work, Number};
 use crate::heap::{Builtin, Outcome, Raised, Str, Value};
@@ -22,7 +24,7 @@ struct Formatter {
     /// The right operand, owned.
     arguments: Value,
     at: usize,
-    out: Vec<u8>,
+    out: Padded,
     /// Arguments taken so far.
     taken: usize,
     /// A specifier that waits for its converted value, with width and precision.
@@ -42,7 +44,7 @@ pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
     if let Some(text) = super::percent_quick::format(vm, format, arguments) {
         return value(text);
     }
-    let out = Vec::with_capacity(vm.heap.bytes(format).len() + 32);
+    let out = Padded::with_capacity(vm.heap.bytes(format).len() + 32);
     let mut formatter = Formatter {
         format,
         arguments,
@@ -63,7 +65,7 @@ pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> NativeReturn {
         }
     };
     match step {
-        Step::Done => value(vm.heap.new_str_from(formatter.out)),
+        Step::Done => long_text::put_together(vm, formatter.out),
         Step::Pending(flow) => {
             // Only a suspended formatter holds shares.
             vm.heap.retain(Value::Str(format));
@@ -83,7 +85,7 @@ fn run(mut formatter: Box<Formatter>, vm: &mut Vm) -> NativeReturn {
         Ok(Step::Done) => {
             let out = std::mem::take(&mut formatter.out);
             formatter.abandon(vm);
-            value(vm.heap.new_str_from(out))
+            long_text::put_together(vm, out)
         }
         Ok(Step::Pending(flow)) => Ok(chain_pending(flow, formatter)),
         Err(raised) => {
@@ -105,7 +107,7 @@ impl Formatter {
             let rest = &bytes[self.at..];
             let literal = super::kernel::search::find_byte(rest, b'%').unwrap_or(rest.len());
             let finished = literal == rest.len();
-            if self.out.len() + literal > room(vm) {
+            if self.out.size() + literal > room(vm) {
                 return Err(vm.heap.raise_bare(Builtin::MemoryError));
             }
             self.out.extend_from_slice(&vm.heap.bytes(self.format)[self.at..self.at + literal]);
@@ -134,7 +136,7 @@ impl Formatter {
             return true;
         }
         self.end_copying(vm);
-        self.out.resize(self.out.len() + std::mem::take(&mut self.blanks), b' ');
+        self.out.fill(b' ', std::mem::take(&mut self.blanks));
         false
     }
 
@@ -311,7 +313,7 @@ impl Formatter {
                     return Ok(None);
                 }
                 let text = kernel::small_integer_text(conversion, directive.alternate, precision, small);
-                self.render(vm, directive, width, Body::Number(&text))?;
+                self.render(vm, directive, width, Body::Digits(&text))?;
                 return Ok(None);
             }
             Some(Number::Long(handle)) => Some(vm.heap.longs[handle].value.clone()),
@@ -320,7 +322,7 @@ impl Formatter {
                     Some(small) => {
                         let text =
                             kernel::small_integer_text(conversion, directive.alternate, precision, small);
-                        self.render(vm, directive, width, Body::Number(&text))?;
+                        self.render(vm, directive, width, Body::Digits(&text))?;
                         return Ok(None);
                     }
                     None => Some(whole),
@@ -353,7 +355,7 @@ impl Formatter {
             return Ok(Some(flow));
         }
         let text = kernel::integer_text(conversion, directive.alternate, precision, &large, None);
-        self.render(vm, directive, width, Body::Number(&text))?;
+        self.render(vm, directive, width, Body::Digits(&text))?;
         Ok(None)
     }
 
@@ -375,7 +377,7 @@ impl Formatter {
         let sign = IBig::from(if digits.first() == Some(&b'-') { -1 } else { 1 });
         let text =
             kernel::integer_text(directive.conversion, directive.alternate, precision, &sign, Some(&digits));
-        self.render(vm, directive, width, Body::Number(&text))
+        self.render(vm, directive, width, Body::Digits(&text))
     }
 
     /// Copies many digits (borrowed) to the output, behind their sign and prefix, in steps.
@@ -397,18 +399,18 @@ impl Formatter {
         let start = usize::from(negative);
         let size = sign.len() + prefix.len() + bytes.len() - start;
         let fill = usize::try_from(width).unwrap_or(0).saturating_sub(size);
-        if self.out.len().saturating_add(size).saturating_add(fill) > room(vm) {
+        if self.out.size().saturating_add(size).saturating_add(fill) > room(vm) {
             return Err(vm.heap.raise_bare(Builtin::MemoryError));
         }
-        self.out.reserve(size + fill);
+        self.out.reserve(size);
         let zeros = directive.zero && !directive.left;
         if !directive.left && !zeros {
-            self.out.resize(self.out.len() + fill, b' ');
+            self.out.fill(b' ', fill);
         }
         self.out.extend_from_slice(sign);
         self.out.extend_from_slice(prefix);
         if zeros {
-            self.out.resize(self.out.len() + fill, b'0');
+            self.out.fill(b'0', fill);
         }
         self.blanks = if directive.left { fill } else { 0 };
         vm.heap.retain(Value::Str(digits));
@@ -429,7 +431,7 @@ impl Formatter {
         let bytes = vm.heap.bytes(text);
         let size = bytes.len();
         if stepwise::is_large(size) && precision < 0 && usize::try_from(width).unwrap_or(0) <= size {
-            if self.out.len() + size > limit {
+            if self.out.size() + size > limit {
                 return Err(vm.heap.raise_bare(Builtin::MemoryError));
             }
             vm.heap.retain(Value::Str(text));

@@ -2,6 +2,7 @@
 use super::error::{Fault, Outcome};
 use super::float::{double_to_text, Layout};
 use super::long;
+use super::padded::Padded;
 use dashu_int::{IBig, Sign};
 
 /// A parsed specification.
@@ -108,7 +109,7 @@ fn unknown(kind: u8, type_name: &str) -> Fault {
 }
 
 /// `format(text, spec)` for a string.
-pub fn format_text(text: &[u8], spec: &Spec, limit: usize) -> Outcome<Vec<u8>> {
+pub fn format_text(text: &[u8], spec: &Spec, limit: usize) -> Outcome<Padded> {
     if spec.thousands && spec.kind.is_none() {
         return Err(Fault::value("Cannot specify ',' with 's'."));
     }
@@ -169,7 +170,7 @@ fn group(digits: &[u8], least: usize) -> Vec<u8> {
     reversed
 }
 
-fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> Outcome<Vec<u8>> {
+fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> Outcome<Padded> {
     let align = spec.align.unwrap_or(default_align);
     let width = spec.width.unwrap_or(0);
     let outside = usize::from(parts.sign.is_some()) + parts.prefix.len() + parts.tail.len();
@@ -192,14 +193,14 @@ fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> O
         b'=' => (0, padding),
         _ => (0, 0),
     };
-    let mut out = Vec::with_capacity(outside + digits.len() + padding);
-    out.resize(left, fill);
+    let mut out = Padded::with_capacity(outside + digits.len());
+    out.fill(fill, left);
     out.extend(parts.sign);
     out.extend_from_slice(parts.prefix);
-    out.resize(out.len() + middle, fill);
+    out.fill(fill, middle);
     out.extend_from_slice(digits);
     out.extend_from_slice(parts.tail);
-    out.resize(out.len() + padding - left - middle, fill);
+    out.fill(fill, padding - left - middle);
     Ok(out)
 }
 
@@ -210,7 +211,7 @@ pub fn format_integer(
     type_name: &str,
     digits: Option<&[u8]>,
     limit: usize,
-) -> Outcome<Vec<u8>> {
+) -> Outcome<Padded> {
     let kind = spec.kind.unwrap_or(b'd');
     if matches!(kind, b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'%') {
         return format_float(long::to_f64(value)?, spec, type_name, limit);
@@ -259,7 +260,7 @@ pub fn prefix_of(kind: u8) -> &'static [u8] {
 }
 
 /// `format(value, spec)` for a float (or an integer asked for in a float's style).
-pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> Outcome<Vec<u8>> {
+pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> Outcome<Padded> {
     let (code, default, add_dot_zero) = match spec.kind {
         None => (b'g', 12, true),
         Some(b'n') => (b'g', 6, false),
@@ -288,7 +289,7 @@ pub fn format_float(value: f64, spec: &Spec, type_name: &str, limit: usize) -> O
 }
 
 /// `format(value, spec)` for a complex number.
-pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcome<Vec<u8>> {
+pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcome<Padded> {
     let plain = spec.kind.is_none();
     let (code, default) = match spec.kind {
         None => (b'g', 12),
@@ -325,10 +326,10 @@ pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcom
         text.push(b'(');
     }
     if !skip_real {
-        text.extend(piece(real, spec.sign)?);
-        text.extend(piece(imag, Some(b'+'))?);
+        text.extend(piece(real, spec.sign)?.flat());
+        text.extend(piece(imag, Some(b'+'))?.flat());
     } else {
-        text.extend(piece(imag, spec.sign)?);
+        text.extend(piece(imag, spec.sign)?.flat());
     }
     text.push(b'j');
     if plain && !skip_real {

@@ -12,6 +12,7 @@ pub mod format_fields;
 pub mod format_spec;
 pub mod job;
 pub mod long;
+pub mod padded;
 pub mod percent;
 pub mod search;
 pub mod sort;

@@ -5,6 +5,7 @@
 use super::error::{Fault, Outcome};
 use super::float::{double_to_text, Layout};
 use super::long;
+use super::padded::Padded;
 use dashu_int::{IBig, Sign};
 
 /// A width or precision.
@@ -143,6 +144,17 @@ pub enum Body<'a> {
     Text(&'a [u8]),
     /// A number with an optional sign in front (and `0x` behind it for `%#x`).
     Number(&'a [u8]),
+    /// An integer.
+    Digits(&'a Digits),
+}
+
+/// Digits of an integer for `d i u o x X`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digits {
+    /// Sign, prefix and digits.
+    pub text: Vec<u8>,
+    /// Zeros that the precision puts in front of the digits.
+    pub zeros: usize,
 }
 
 /// Digits of an integer for `d i u o x X`, sign included, `precision` applied.
@@ -152,7 +164,7 @@ pub fn integer_text(
     precision: i64,
     value: &IBig,
     digits: Option<&[u8]>,
-) -> Vec<u8> {
+) -> Digits {
     let negative = value.sign() == Sign::Negative;
     let magnitude = || value.clone().into_parts().1;
     let mut digits = match (digits, conversion) {
@@ -209,7 +221,7 @@ pub fn plain_digits(conversion: u8, value: i64, buffer: &mut [u8; 24]) -> &[u8] 
 }
 
 /// [`integer_text`] for a small integer.
-pub fn small_integer_text(conversion: u8, alternate: bool, precision: i64, value: i64) -> Vec<u8> {
+pub fn small_integer_text(conversion: u8, alternate: bool, precision: i64, value: i64) -> Digits {
     let magnitude = value.unsigned_abs();
     let digits = match conversion {
         // As C's printf: no digits at all for zero with precision zero.
@@ -230,16 +242,15 @@ pub fn small_integer_text(conversion: u8, alternate: bool, precision: i64, value
     assemble(value < 0, prefix, digits.as_bytes(), precision)
 }
 
-fn assemble(negative: bool, prefix: &[u8], digits: &[u8], precision: i64) -> Vec<u8> {
+fn assemble(negative: bool, prefix: &[u8], digits: &[u8], precision: i64) -> Digits {
     let zeros = usize::try_from(precision).unwrap_or(0).saturating_sub(digits.len());
-    let mut out = Vec::with_capacity(digits.len() + zeros + 3);
+    let mut text = Vec::with_capacity(digits.len() + 3);
     if negative {
-        out.push(b'-');
+        text.push(b'-');
     }
-    out.extend_from_slice(prefix);
-    out.resize(out.len() + zeros, b'0');
-    out.extend_from_slice(digits);
-    out
+    text.extend_from_slice(prefix);
+    text.extend_from_slice(digits);
+    Digits { text, zeros }
 }
 
 /// Text of a float for `e E f F g G`.
@@ -250,16 +261,17 @@ pub fn float_text(conversion: u8, alternate: bool, precision: i64, value: f64) -
 
 /// Appends the padded value. `width` is -1 when absent; the whole result may take at most `limit` bytes.
 pub fn render(
-    out: &mut Vec<u8>,
+    out: &mut Padded,
     directive: &Directive,
     width: i64,
     left: bool,
     body: Body<'_>,
     limit: usize,
 ) -> Outcome<()> {
-    let (mut text, number) = match body {
-        Body::Text(text) => (text, false),
-        Body::Number(text) => (text, true),
+    let (mut text, zeros, number) = match body {
+        Body::Text(text) => (text, 0, false),
+        Body::Number(text) => (text, 0, true),
+        Body::Digits(digits) => (&digits.text[..], digits.zeros, true),
     };
     let fill = if number && directive.zero { b'0' } else { b' ' };
     let mut sign = None;
@@ -277,22 +289,23 @@ pub fn render(
     if directive.alternate && number && matches!(directive.conversion, b'x' | b'X') {
         (prefix, text) = text.split_at(text.len().min(2));
     }
-    let used = text.len() + prefix.len() + usize::from(sign.is_some());
+    let used = text.len() + zeros + prefix.len() + usize::from(sign.is_some());
     let padding = usize::try_from(width).unwrap_or(0).saturating_sub(used);
-    if out.len().saturating_add(used).saturating_add(padding) > limit {
+    if out.size().saturating_add(used).saturating_add(padding) > limit {
         return Err(Fault::memory());
     }
     if fill == b' ' && !left {
-        out.resize(out.len() + padding, b' ');
+        out.fill(b' ', padding);
     }
     out.extend(sign);
     out.extend_from_slice(prefix);
     if fill != b' ' && !left {
-        out.resize(out.len() + padding, fill);
+        out.fill(fill, padding);
     }
+    out.fill(b'0', zeros);
     out.extend_from_slice(text);
     if left {
-        out.resize(out.len() + padding, b' ');
+        out.fill(b' ', padding);
     }
     Ok(())
 }

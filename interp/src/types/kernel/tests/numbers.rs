@@ -1,4 +1,4 @@
-use super::super::{bigjob, complex, float, format_spec, job::Job, long, percent};
+use super::super::{bigjob, complex, float, format_spec, job::Job, long, padded::Padded, percent};
 use super::{error_text, oracle, shown, Dice};
 use dashu_int::IBig;
 
@@ -139,10 +139,11 @@ fn percent_of_numbers() {
             _ => -1,
         };
         let (width, precision) = (number(directive.width), number(directive.precision));
-        let text = match (float_value, integer) {
-            (Some(value), _) => {
-                percent::float_text(directive.conversion, directive.alternate, precision, value)
-            }
+        let digits = match (float_value, integer) {
+            (Some(value), _) => percent::Digits {
+                text: percent::float_text(directive.conversion, directive.alternate, precision, value),
+                zeros: 0,
+            },
             (None, Some(value)) => match long::to_i64(&value).filter(|_| !argument.ends_with("L)")) {
                 Some(small) => {
                     percent::small_integer_text(directive.conversion, directive.alternate, precision, small)
@@ -153,12 +154,12 @@ fn percent_of_numbers() {
             },
             _ => unreachable!("the callers give one of the two"),
         };
-        let mut out = Vec::new();
+        let mut out = Padded::default();
         let left = directive.left;
         let result =
-            percent::render(&mut out, &directive, width, left, percent::Body::Number(&text), 1 << 20);
+            percent::render(&mut out, &directive, width, left, percent::Body::Digits(&digits), 1 << 20);
         asked.push(format!("'{format}' % {argument}"));
-        ours.push(shown(result.map(|()| out)));
+        ours.push(shown(result.map(|()| out.flat())));
     };
     for flag in flags {
         for width in widths {
@@ -240,7 +241,7 @@ fn format_specifications() {
             continue;
         }
         asked.push(format!("format({argument}, '{spec}')"));
-        ours.push(shown(result));
+        ours.push(shown(result.map(|text| text.flat())));
     }
     oracle::compare("format()", "", &asked, &ours);
 }
