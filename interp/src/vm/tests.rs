@@ -105,6 +105,14 @@ fn fails(program: &str, expected: &str) {
 }
 
 #[test]
+fn advice_about_a_name_is_never_the_name_itself() {
+    let advice = |program: &str| Run::new(program).finish(1 << 20).expect("a NameError");
+    assert!(advice("print callfunc").contains("a run with --simple has no `callfunc`"));
+    assert!(advice("total = 1\nprint totl").contains("did you mean `total`?"));
+    assert!(!advice("total = 1\ndel total\nprint total").contains("did you mean `total`?"));
+}
+
+#[test]
 fn arithmetic_and_loops() {
     prints("i = 0\nt = 0\nwhile i < 10:\n  i += 1\n  if i % 2:\n    continue\n  t += i\nprint t, -7 / 2, -7 % 3, 7 // -2, 1 << 70", "30 -4 2 -4 1180591620717411303424\n");
     prints(

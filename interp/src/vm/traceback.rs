@@ -99,8 +99,13 @@ impl Vm {
             return None;
         }
         let name = text.strip_prefix("global ").unwrap_or(text).strip_prefix("name '")?.split('\'').next()?;
+        if ["callfunc", "callargs"].contains(&name) {
+            return Some(format!("a run with --simple has no `{name}`, and a program may have deleted it"));
+        }
         let mut known: Vec<String> = crate::inspect::given().map(str::to_owned).collect();
         known.extend(self.builtin_names());
+        // A name that was deleted is not what was meant instead.
+        known.retain(|known| known != name);
         // Names of the program: those of the function where it happened, and of the module.
         let Value::Trace(trace) = uncaught.trace else { return None };
         let entries = &self.heap.traces[trace].entries;
