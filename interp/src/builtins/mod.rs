@@ -87,6 +87,11 @@ pub const CONSTANTS: &[(&str, Value)] = &[
 /// Names that read as empty strings.
 pub const EMPTY_STRINGS: &[&str] = &["copyright", "credits", "license", "__name__", "__doc__"];
 
+/// Whether a name is that of a built-in function, which is there as long as no program binds the name.
+pub fn is_function(name: &[u8]) -> bool {
+    FUNCTIONS.iter().any(|row| row.name.as_bytes() == name)
+}
+
 /// Defines every built-in name in the machine (those of the API are the API's own).
 pub fn install(vm: &mut Vm) {
     let define = |vm: &mut Vm, row: &NativeDef| {

@@ -45,6 +45,8 @@ fn one(heap: &Heap, code: &Code, out: &mut String) -> std::fmt::Result {
             | Op::SetGlobal { g, .. }
             | Op::ClassGet { g, .. }
             | Op::ClassSet { g, .. }
+            | Op::NeedGlobal { g }
+            | Op::Len { g, .. }
             | Op::CallGlobal { g, .. } => {
                 write!(out, "  ; {}", heap.text(code.globals[usize::from(*g)].name))?;
             }

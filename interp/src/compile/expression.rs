@@ -629,7 +629,7 @@ impl Function<'_> {
         self.code.emit(Op::Loop { to });
     }
 
-    fn is_none(&self, e: &Expr<'_>) -> bool {
+    pub fn is_none(&self, e: &Expr<'_>) -> bool {
         matches!(e.kind, ExprKind::Name(symbol) if self.place(symbol) == Place::None)
     }
 
@@ -744,7 +744,14 @@ impl Function<'_> {
                 self.arguments(call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::CallMethod { d, t, count });
-            } else if let Some(g) = self.quiet_global(call)? {
+            } else if let Some((g, is_len)) = self.late_global(call)? {
+                if let (true, [value]) = (is_len, call.positional) {
+                    let t = self.code.temporaries(2)?;
+                    let a = self.operand(value, Some(t + 1), &[])?;
+                    self.code.span = e.span;
+                    self.code.emit(Op::Len { d, a, t, g });
+                    return Ok(());
+                }
                 let t = self.code.temporary()?;
                 self.arguments(call.positional)?;
                 self.code.span = e.span;
@@ -807,17 +814,28 @@ impl Function<'_> {
         Ok(())
     }
 
-    /// The global called, if it can be looked up after the arguments: it is bound
-    /// by the module and the arguments call nothing.
-    fn quiet_global(&mut self, call: &Call<'_>) -> Result<Option<u16>, CompileError> {
+    /// The global called, if it can be looked up after the arguments: they call nothing that could bind it anew.
+    /// What they raise comes after a name that is not bound; built-in names always are. And whether it is the
+    /// built-in `len`.
+    fn late_global(&mut self, call: &Call<'_>) -> Result<Option<(u16, bool)>, CompileError> {
         let ExprKind::Name(symbol) = call.function.kind else { return Ok(None) };
-        let bound = self.context.scopes.scopes[0].binds(symbol);
-        if !bound || self.place(symbol) != Place::Global || !call.positional.iter().all(|e| self.is_quiet(e))
-        {
+        if self.place(symbol) != Place::Global {
             return Ok(None);
         }
         let name = self.name(symbol);
-        Ok(Some(self.code.global(name)?))
+        let bound = self.context.scopes.scopes[0].binds(symbol);
+        let quiet = call.positional.iter().all(|e| self.is_quiet(e));
+        let calm = call.positional.iter().all(is_calm) && !self.context.finalizers;
+        let known = bound || (!self.context.open && crate::builtins::is_function(self.heap.bytes(name)));
+        if !known || !(quiet || calm) {
+            return Ok(None);
+        }
+        let g = self.code.global(name)?;
+        if bound && !quiet {
+            self.code.span = call.function.span;
+            self.code.emit(Op::NeedGlobal { g });
+        }
+        Ok(Some((g, !bound && self.heap.bytes(name) == LEN)))
     }
 
     /// Whether an expression is a local that is set, a constant, or such a local with one
@@ -840,6 +858,35 @@ impl Function<'_> {
             self.in_temporary(argument)?;
         }
         Ok(())
+    }
+}
+
+/// The name of the built-in function that has an instruction of its own.
+const LEN: &[u8] = b"len";
+
+/// Whether evaluating `e` runs nothing of the program: it calls nothing and formats nothing.
+fn is_calm(e: &Expr<'_>) -> bool {
+    match &e.kind {
+        ExprKind::Name(_) => true,
+        ExprKind::Attribute(object, _) => is_calm(object),
+        ExprKind::Unary(_, operand) | ExprKind::Not(operand) => is_calm(operand),
+        ExprKind::Subscript(subscript) => {
+            is_calm(&subscript.value)
+                && match &subscript.index {
+                    Index::Item(index) => is_calm(index),
+                    Index::Slice(lower, upper) => [lower, upper].into_iter().flatten().all(|e| is_calm(e)),
+                    _ => false,
+                }
+        }
+        ExprKind::Binary(binary) => {
+            is_calm(&binary.first)
+                && binary.rest.iter().all(|step| match step.operator {
+                    BinaryOperator::Modulo => matches!(step.operand.kind, ExprKind::Int(_)),
+                    _ => is_calm(&step.operand),
+                })
+        }
+        ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().all(is_calm),
+        _ => is_simple(e),
     }
 }
 

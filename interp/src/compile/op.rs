@@ -261,6 +261,10 @@ pub enum Op {
     Call { d: Reg, t: Reg, count: u8 },
     /// `d = globals[g](t + 1, …)`
     CallGlobal { d: Reg, t: Reg, count: u8, g: u16 },
+    /// Raises unless `globals[g]` is bound: it is called by a `CallGlobal` to come, after what its arguments raise.
+    NeedGlobal { g: u16 },
+    /// `d = globals[g](a)`, where `g` is named `len`; `t` and `t + 1` are for a call of it, and `a` may be `t + 1`.
+    Len { d: Reg, a: Reg, t: Reg, g: u16 },
     /// The call that [`Op::Method`] prepared; `count` does not count the object.
     CallMethod { d: Reg, t: Reg, count: u8 },
     /// A call with keywords: `count` positional, then the values of `keywords[k]`.

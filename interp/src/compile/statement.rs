@@ -357,6 +357,18 @@ impl Function<'_> {
                     self.code.emit(Op::SetSlice { a: object, b, c, v: t });
                     Ok(())
                 }
+                Index::Item(Expr { kind: ExprKind::Int(i), .. }) if i32::try_from(*i).is_ok() => {
+                    let i = *i as i32;
+                    let object = self.operand(&subscript.value, None, &[&assign.value])?;
+                    let a = self.kept_copy(object)?;
+                    let d = if self.code.is_temporary(a) { a } else { self.code.temporary()? };
+                    self.code.span = assign.target.span;
+                    self.code.emit(Op::ItemInt { d, a, i });
+                    self.binary_step(operator, d, d, &assign.value, span, true)?;
+                    self.code.span = assign.target.span;
+                    self.code.emit(Op::SetItemInt { a: object, c: d, i });
+                    Ok(())
+                }
                 index => {
                     let (object, b);
                     if let Index::Item(e) = index {
@@ -601,6 +613,7 @@ impl Function<'_> {
     }
 
     fn return_(&mut self, e: Option<&Expr>) -> Done {
+        let e = e.filter(|e| !self.is_none(e));
         let span = self.code.span;
         let guarded = self.enclosures.iter().any(|e| matches!(e, Enclosure::Guarded { .. }));
         let simple = self.enclosures.iter().all(|e| matches!(e, Enclosure::Loop { iteration: None, .. }));

@@ -18,6 +18,8 @@ pub(super) enum Called {
     Slow(usize),
     /// The function in `t` is to be entered: its arguments are laid out.
     Enter(Rc<Code>),
+    /// The same of an `__init__`, whose instance (owned) is the value of the call.
+    Init(Rc<Code>, Value),
 }
 
 /// Parameters that [`named_arguments`] can place.
@@ -380,6 +382,83 @@ impl Vm {
             return Ok(Called::Done);
         }
         Ok(Called::Flow(flow))
+    }
+
+    /// `d = globals[g](t + 1, …)` of what is not remembered yet, or is no function of the program.
+    #[inline(never)]
+    pub(super) fn call_global(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        (d, t, count): (Reg, Reg, usize),
+        g: u16,
+        depth: usize,
+    ) -> Outcome<Called> {
+        let callee = self.op_callee(code, g)?;
+        regs[usize::from(t)] = self.heap.share(callee);
+        match callee {
+            Value::Native(native) => {
+                self.depth = depth + 1;
+                return self.call_native(regs, (d, t, count), native, false);
+            }
+            Value::Function(function) => {
+                if let Some(callee) = self.enters(function, count, depth) {
+                    return Ok(Called::Enter(callee));
+                }
+            }
+            Value::Class(class) => {
+                if let Some((callee, instance)) = self.constructs(regs, class, (t, count), depth) {
+                    return Ok(Called::Init(callee, instance));
+                }
+            }
+            _ => {}
+        }
+        self.op_call(regs, (d, t, count), false, depth)
+    }
+
+    /// Raises unless `globals[g]` is bound.
+    #[inline(always)]
+    pub(super) fn op_need_global(&mut self, code: &Code, g: u16) -> Outcome<()> {
+        if code.globals[usize::from(g)].bound.get() != self.heap.rebindings {
+            self.op_callee(code, g)?;
+        }
+        Ok(())
+    }
+
+    /// `d = len(a)` if `globals[g]` is known to be the built-in one and `a` of a usual kind; else nothing is done.
+    #[inline(always)]
+    pub(super) fn op_len(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, g: u16) -> bool {
+        let site = &code.globals[usize::from(g)];
+        let version = self.heap.dicts[code.home.get()].table.version();
+        if site.version.get() != u64::from(version) || !site.builtin.get().same(self.len) {
+            return false;
+        }
+        let length = match regs[usize::from(a)] {
+            Value::Str(text) => self.heap.bytes(text).len(),
+            Value::List(list) => self.heap.list(list).len(),
+            Value::Tuple(tuple) => self.heap.tuple(tuple).len(),
+            Value::Dict(dict) => self.heap.dicts[dict].table.len(),
+            _ => return false,
+        };
+        self.consume(regs, code.locals, a);
+        self.put(regs, d, Value::Int(length as i64));
+        true
+    }
+
+    /// Lays out a call `globals[g](a)` in `t` and `t + 1`.
+    #[inline(never)]
+    pub(super) fn lay_out_len(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        (a, t): (Reg, Reg),
+        g: u16,
+    ) -> Outcome<()> {
+        let callee = self.op_callee(code, g)?;
+        let value = self.own(regs, code, a)?;
+        regs[usize::from(t)] = self.heap.share(callee);
+        regs[usize::from(t.wrapping_add(1))] = value;
+        Ok(())
     }
 
     /// The callee `globals[g]` of a call: borrowed. A function is remembered.

@@ -229,6 +229,10 @@ impl Vm {
                             Called::Enter(callee) => {
                                 break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
                             }
+                            Called::Init(callee, instance) => {
+                                instances.push(instance);
+                                break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Init };
+                            }
                             Called::Slow(count) => break 'ops Exit::Call { d, t, count },
                         }
                     }};
@@ -413,10 +417,26 @@ impl Vm {
                             // Register 0 of the callee stays free.
                             enter!(callee, *d, *t, FrameKind::Store);
                         }
-                        let callee = attempt!(self.op_callee(code, *g));
-                        self.heap.retain(callee);
-                        regs[usize::from(*t)] = callee;
-                        call!(*d, *t, usize::from(*count), false);
+                        let (d, t, count) = (*d, *t, usize::from(*count));
+                        match attempt!(self.call_global(regs, code, (d, t, count), *g, frames.len())) {
+                            Called::Done => {}
+                            Called::Flow(flow) => break 'ops Exit::Flow(flow, d),
+                            Called::Enter(callee) => {
+                                break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
+                            }
+                            Called::Init(callee, instance) => {
+                                instances.push(instance);
+                                break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Init };
+                            }
+                            Called::Slow(count) => break 'ops Exit::Call { d, t, count },
+                        }
+                    }
+                    Op::NeedGlobal { g } => attempt!(self.op_need_global(code, g)),
+                    Op::Len { d, a, t, g } => {
+                        if !self.op_len(regs, code, d, a, g) {
+                            attempt!(self.lay_out_len(regs, code, (a, t), g));
+                            break 'ops Exit::Call { d, t, count: 1 };
+                        }
                     }
                     Op::Call { d, t, count } => call!(d, t, usize::from(count), false),
                     Op::CallMethod { d, t, count } => {

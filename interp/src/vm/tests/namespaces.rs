@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{load, Run};
+use super::{load, prints, Run};
 use crate::heap::Value;
 
 #[test]
@@ -158,4 +158,61 @@ fn a_remembered_callee_follows_a_namespace_changed_from_outside() {
     assert_eq!(run.text(), "1\n1\n2\n2\n");
     run.vm.heap.release(used);
     run.check();
+}
+
+#[test]
+fn callees_looked_up_late_raise_first() {
+    let program = "items = [1]
+class Box:
+  def __init__(self): self.items = items
+box = Box()
+def early(i):
+  try: late(items[i], box.items)
+  except NameError, e: print e
+  except IndexError, e: print e
+early(0)
+early(5)
+def late(*all): print all
+early(0)
+early(5)
+def lengths(a, *rest):
+  n = len(a)
+  a = len(rest) + len(box.items) + len(a[0])
+  return n, a, len({1: 2}), len('x' * 3), len((a, n))
+print lengths(['abc'], 1, 2)
+print lengths(('', 3))
+def odd(what):
+  try: print len(what)
+  except (TypeError, AttributeError), e: print e
+for what in 5, None, box, set('ab'), xrange(7): odd(what)
+def unset():
+  if 0: gone = []
+  try: len(gone)
+  except UnboundLocalError, e: print e
+unset()
+print map(len, ['ab', [0]]), len
+try: len(items, items)
+except TypeError, e: print e
+";
+    let expected = "global name 'late' is not defined
+global name 'late' is not defined
+(1, [1])
+list index out of range
+(1, 6, 1, 3, 2)
+(2, 1, 1, 3, 2)
+object of type 'int' has no len()
+object of type 'NoneType' has no len()
+Box instance has no attribute '__len__'
+2
+7
+local variable 'gone' referenced before assignment
+[2, 1] <built-in function len>
+len() takes exactly one argument (2 given)
+";
+    prints(program, expected);
+    prints("def measure(a): return len(a)\ndef len(a): return 'own'\nprint measure(3)\n", "own\n");
+    prints(
+        "def measure(a): return len(a)\nprint measure('ab'),\nlen = abs\nprint measure(-7),\ndel len\nprint measure('')\n",
+        "2 7 0\n",
+    );
 }
