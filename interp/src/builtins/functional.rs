@@ -4,7 +4,7 @@ use crate::syntax::ast::{BinaryOperator, CompareOperator};
 use crate::types::chain::chain_pending;
 use crate::types::support::{fail, release_all, unpack};
 use crate::types::{self, comparing, hook};
-use crate::vm::native::{call, pause, value, Args, CallRequest, Flow, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, Args, CallArgs, CallRequest, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 
 /// Items to go through: a list is read as it is at each step (the function may change it), what cannot change is read
@@ -131,7 +131,7 @@ impl Map {
                 let result = hook::direct(vm, self.function, &[item]);
                 self.at += 1;
                 let Some(result) = result else {
-                    return call(vm.heap.share(self.function), vec![item], self);
+                    return call(vm.heap.share(self.function), CallArgs::One(item), self);
                 };
                 vm.heap.release(item);
                 let pushed = match result {
@@ -252,7 +252,7 @@ impl Filter {
             if verdict.is_none() && !self.function.is_unset() {
                 let item = vm.heap.share(item);
                 let Some(result) = hook::direct(vm, self.function, &[item]) else {
-                    return call(vm.heap.share(self.function), vec![item], self);
+                    return call(vm.heap.share(self.function), CallArgs::One(item), self);
                 };
                 vm.heap.release(item);
                 match result {
@@ -402,7 +402,7 @@ impl Resume for Reduce {
             self.at += 1;
             let item = vm.heap.share(item);
             let Some(next) = hook::direct(vm, self.function, &[result, item]) else {
-                return call(vm.heap.share(self.function), vec![result, item], self);
+                return call(vm.heap.share(self.function), CallArgs::Two(result, item), self);
             };
             vm.heap.release(result);
             vm.heap.release(item);
@@ -597,10 +597,10 @@ impl Extreme {
         match pause {
             Pause::Call(callee, item) => {
                 let then: Box<dyn Resume> = Box::new(self);
-                Flow::Call(Box::new(CallRequest { callee, args: vec![item], then }))
+                Flow::Call(Box::new(CallRequest { callee, args: CallArgs::One(item), then }))
             }
             Pause::Flow(flow) => chain_pending(flow, Box::new(self)),
-            Pause::Turn => Flow::Yield(Box::new(self)),
+            Pause::Turn => Flow::Yield(Box::new(Box::new(self))),
         }
     }
 

@@ -46,8 +46,8 @@ pub fn chain_pending(flow: Flow, outer: Box<dyn Resume>) -> Flow {
             let CallRequest { callee, args, then } = *request;
             Flow::Call(Box::new(CallRequest { callee, args, then: Box::new(Chain { inner: then, outer }) }))
         }
-        Flow::Yield(inner) => Flow::Yield(Box::new(Chain { inner, outer })),
-        Flow::Block(Some(inner)) => Flow::Block(Some(Box::new(Chain { inner, outer }))),
-        Flow::Block(None) => Flow::Block(Some(outer)),
+        Flow::Yield(inner) => Flow::Yield(Box::new(Box::new(Chain { inner: *inner, outer }))),
+        Flow::Block(Some(inner)) => Flow::Block(Some(Box::new(Box::new(Chain { inner: *inner, outer })))),
+        Flow::Block(None) => Flow::Block(Some(Box::new(outer))),
     }
 }

@@ -59,7 +59,7 @@ pub fn for_instruction(vm: &mut Vm, operator: Op, a: Value, b: Value) -> NativeR
     match flow {
         Err(raised) => Memo.fail(vm, raised),
         Ok(Flow::Value(answer)) => Box::new(Memo).resume(vm, answer),
-        Ok(flow) => Ok(Flow::Yield(Box::new(Kept(Some(flow))))),
+        Ok(flow) => Ok(Flow::Yield(Box::new(Box::new(Kept(Some(flow)))))),
     }
 }
 

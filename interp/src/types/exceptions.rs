@@ -46,7 +46,7 @@ fn plain(vm: &mut Vm, item: Value, mode: Mode) -> Vec<u8> {
         }
         Ok(Flow::Call(request)) => {
             vm.heap.release(request.callee);
-            super::support::release_all(&mut vm.heap, request.args);
+            request.args.for_each(|argument| vm.heap.release(argument));
             request.then.abandon(vm);
             out.extend_from_slice(type_name(&vm.heap, item).as_bytes());
         }

@@ -124,7 +124,7 @@ fn run(mut machine: Box<Machine>, vm: &mut Vm, mut result: Option<Value>) -> Nat
         {
             machine.waiting = Waiting::Turn;
             vm.spend(STEP_COST);
-            return Ok(Flow::Yield(machine));
+            return Ok(Flow::Yield(Box::new(machine)));
         }
         let step = match result.take() {
             Some(owned) => machine.take(vm, owned),
@@ -260,7 +260,7 @@ impl Machine {
         if end < bytes.len() {
             self.waiting = Waiting::Copy(text, end);
             vm.spend(STEP_COST);
-            return Ok(Some(Flow::Yield(Box::new(Turn))));
+            return Ok(Some(Flow::Yield(Box::new(Box::new(Turn)))));
         }
         vm.heap.release(Value::Str(text));
         Ok(None)

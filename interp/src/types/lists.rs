@@ -177,7 +177,7 @@ impl Finder {
         self.asked = flow.is_some();
         match flow {
             Some(flow) => super::chain::chain_pending(flow, Box::new(self)),
-            None => Flow::Yield(Box::new(self)),
+            None => Flow::Yield(Box::new(Box::new(self))),
         }
     }
 

@@ -101,7 +101,7 @@ impl Formatter {
             self.steps += 1;
             if self.copy(vm) || self.steps.is_multiple_of(CHECK_POINT) {
                 vm.spend(STEP_COST);
-                return Ok(Step::Pending(Flow::Yield(Box::new(Turn))));
+                return Ok(Step::Pending(Flow::Yield(Box::new(Box::new(Turn)))));
             }
             let bytes = vm.heap.bytes(self.format);
             let rest = &bytes[self.at..];

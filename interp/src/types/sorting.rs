@@ -6,7 +6,7 @@ use super::kernel::sort::{sort_now, SortMachine, SortStep};
 use super::lists::{keyword, only_keywords, this};
 use super::support::{fail, release_all, small_integer_argument, type_name};
 use crate::heap::{Builtin, Heap, List, Outcome, Value};
-use crate::vm::native::{call, pause, value, Args, Flow, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, Args, CallArgs, Flow, NativeReturn, Resume};
 use crate::vm::Vm;
 use std::cell::RefCell;
 
@@ -303,7 +303,7 @@ impl Sorter {
                 }
                 let Some(result) = hook::direct(vm, key, &[item]) else {
                     vm.heap.retain(item);
-                    return call(vm.heap.share(key), vec![item], self);
+                    return call(vm.heap.share(key), CallArgs::One(item), self);
                 };
                 match result {
                     Ok(Flow::Value(result)) => self.keys.push(result),

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::call::Extra;
-use super::native::{CallRequest, Flow};
+use super::native::{CallArgs, CallRequest, Flow};
 use super::thread::{Frame, FrameKind, Invoke, Pending, Stop, Thread, Uncaught};
 use super::{Vm, RECURSION_LIMIT};
 use crate::compile::{Code, Reg};
@@ -21,7 +21,9 @@ pub(super) enum Action {
     /// Let an exception go through the frame on top.
     Unwind(Raised),
     /// Call what lies at this place of the stack.
-    Invoke(usize, usize, Extra),
+    Invoke(usize, usize),
+    /// The same with keywords.
+    InvokeExtra(usize, usize, Extra),
     /// Do what a native wishes; it was called with the stack free from this place on.
     Flow(Flow, usize),
 }
@@ -35,7 +37,7 @@ impl Vm {
                 thread.stack[0] = callee;
                 let count = args.len();
                 thread.stack[1..=count].copy_from_slice(&args);
-                Action::Invoke(0, count, Extra::default())
+                Action::Invoke(0, count)
             }
             Pending::Deliver(value) => Action::Deliver(value),
             Pending::Raise(exception) => Action::Unwind(self.heap.raise_value(exception)),
@@ -59,42 +61,14 @@ impl Vm {
                     }
                     Some(frame) => self.unwind(thread, frame, raised),
                 },
-                Action::Invoke(at, count, extra) => {
-                    self.depth = thread.frames.len();
-                    if thread.frames.len() >= RECURSION_LIMIT {
-                        self.clear(&mut thread.stack, at, count + 1);
-                        extra.keywords.into_iter().for_each(|(_, value)| self.heap.release(value));
-                        Action::Unwind(self.too_deep_calls())
-                    } else {
-                        match self.invoke(&mut thread.stack, at, count, extra) {
-                            Invoke::Enter(code) => {
-                                Thread::reach(&mut thread.stack, at, &mut self.heap);
-                                self.fuel -= 1;
-                                if self.fuel < 0 {
-                                    thread.frames.push(code_frame(code, 0, at, 0, FrameKind::Interrupted));
-                                    return Stop::Fuel;
-                                }
-                                Action::Run(code, 0, at)
-                            }
-                            Invoke::EnterInit(code, instance) => {
-                                Thread::reach(&mut thread.stack, at, &mut self.heap);
-                                thread.instances.push(instance);
-                                match thread.frames.last_mut() {
-                                    Some(frame) if frame.kind == FrameKind::Store => {
-                                        frame.kind = FrameKind::Init;
-                                    }
-                                    _ => {
-                                        thread.frames.push(self.codeless_frame(at, FrameKind::Made));
-                                    }
-                                }
-                                Action::Run(code, 0, at)
-                            }
-                            Invoke::Value(value) => Action::Deliver(value),
-                            Invoke::Flow(flow) => Action::Flow(flow, at),
-                            Invoke::Raised(raised) => Action::Unwind(raised),
-                        }
-                    }
-                }
+                Action::Invoke(at, count) => match self.invoke_at(thread, at, count, Extra::default()) {
+                    Ok(action) => action,
+                    Err(stop) => return stop,
+                },
+                Action::InvokeExtra(at, count, extra) => match self.invoke_at(thread, at, count, extra) {
+                    Ok(action) => action,
+                    Err(stop) => return stop,
+                },
                 Action::Flow(flow, at) => {
                     let (state, stop) = match flow {
                         Flow::Value(value) => {
@@ -102,14 +76,7 @@ impl Vm {
                             continue;
                         }
                         Flow::Call(request) => {
-                            let CallRequest { callee, args, then } = *request;
-                            thread.natives.push(then);
-                            thread.frames.push(self.codeless_frame(at, FrameKind::Native));
-                            let count = args.len();
-                            Thread::reach(&mut thread.stack, at + count, &mut self.heap);
-                            thread.stack[at] = callee;
-                            thread.stack[at + 1..=at + count].copy_from_slice(&args);
-                            action = Action::Invoke(at, count, Extra::default());
+                            action = self.begin_call(thread, request, at);
                             continue;
                         }
                         Flow::Yield(state) => {
@@ -125,13 +92,82 @@ impl Vm {
                         Flow::Block(state) => (state, Stop::Blocked),
                     };
                     if let Some(state) = state {
-                        thread.natives.push(state);
+                        thread.natives.push(*state);
                         thread.frames.push(self.codeless_frame(at, FrameKind::Native));
                     }
                     return stop;
                 }
             };
         }
+    }
+
+    /// Calls what lies at a place of the stack.
+    fn invoke_at(
+        &mut self,
+        thread: &mut Thread,
+        at: usize,
+        count: usize,
+        extra: Extra,
+    ) -> Result<Action, Stop> {
+        self.depth = thread.frames.len();
+        if thread.frames.len() >= RECURSION_LIMIT {
+            self.clear(&mut thread.stack, at, count + 1);
+            extra.keywords.into_iter().for_each(|(_, value)| self.heap.release(value));
+            return Ok(Action::Unwind(self.too_deep_calls()));
+        }
+        Ok(match self.invoke(&mut thread.stack, at, count, extra) {
+            Invoke::Enter(code) => {
+                Thread::reach(&mut thread.stack, at, &mut self.heap);
+                self.fuel -= 1;
+                if self.fuel < 0 {
+                    thread.frames.push(code_frame(code, 0, at, 0, FrameKind::Interrupted));
+                    return Err(Stop::Fuel);
+                }
+                Action::Run(code, 0, at)
+            }
+            Invoke::EnterInit(code, instance) => {
+                Thread::reach(&mut thread.stack, at, &mut self.heap);
+                thread.instances.push(instance);
+                match thread.frames.last_mut() {
+                    Some(frame) if frame.kind == FrameKind::Store => frame.kind = FrameKind::Init,
+                    _ => thread.frames.push(self.codeless_frame(at, FrameKind::Made)),
+                }
+                Action::Run(code, 0, at)
+            }
+            Invoke::Value(value) => Action::Deliver(value),
+            Invoke::Flow(flow) => Action::Flow(flow, at),
+            Invoke::Raised(raised) => Action::Unwind(raised),
+        })
+    }
+
+    /// Begins a call that a native asks for, over the stack that is free from `at` on. A function of the program
+    /// that takes the arguments as they are is entered at once.
+    #[allow(clippy::boxed_local)] // It comes in its box, and goes from there to the stack.
+    fn begin_call(&mut self, thread: &mut Thread, request: Box<CallRequest>, at: usize) -> Action {
+        let CallRequest { callee, args, then } = *request;
+        thread.natives.push(then);
+        thread.frames.push(self.codeless_frame(at, FrameKind::Native));
+        let count = match args {
+            CallArgs::One(_) => 1,
+            CallArgs::Two(..) => 2,
+            CallArgs::Many(ref values) => values.len(),
+        };
+        Thread::reach(&mut thread.stack, at + count, &mut self.heap);
+        thread.stack[at] = callee;
+        match args {
+            CallArgs::One(value) => thread.stack[at + 1] = value,
+            CallArgs::Two(first, second) => {
+                thread.stack[at + 1] = first;
+                thread.stack[at + 2] = second;
+            }
+            CallArgs::Many(values) => thread.stack[at + 1..=at + count].copy_from_slice(&values),
+        }
+        if let Value::Function(function) = callee {
+            if let Some(code) = self.enters(function, count, thread.frames.len()) {
+                return Action::Run(code, 0, at);
+            }
+        }
+        Action::Invoke(at, count)
     }
 
     #[cold]
@@ -167,6 +203,7 @@ impl Vm {
                 self.depth = thread.frames.len();
                 return match state.resume(self, value) {
                     Ok(Flow::Value(value)) => Action::Deliver(value),
+                    Ok(Flow::Call(request)) => self.begin_call(thread, request, base),
                     Ok(flow) => Action::Flow(flow, base),
                     Err(raised) => Action::Unwind(raised),
                 };

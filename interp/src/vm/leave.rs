@@ -71,12 +71,12 @@ impl Vm {
             Exit::Call { d, t, count } => {
                 let at = base + usize::from(t);
                 thread.frames.push(code_frame(running, pc, base, d, FrameKind::Store));
-                Ok(Action::Invoke(at, count, Extra::default()))
+                Ok(Action::Invoke(at, count))
             }
             Exit::CallExtra { d, t, count, extra } => {
                 let at = base + usize::from(t);
                 thread.frames.push(code_frame(running, pc, base, d, FrameKind::Store));
-                Ok(Action::Invoke(at, count, extra))
+                Ok(Action::InvokeExtra(at, count, extra))
             }
             Exit::Return(value) => Ok(Action::Deliver(value)),
             Exit::Flow(flow, d) => {
@@ -111,7 +111,7 @@ impl Vm {
                         Thread::reach(&mut thread.stack, at, &mut self.heap);
                         thread.stack[at] = function;
                         thread.stack[at + 1] = object;
-                        Ok(Action::Invoke(at, 1, Extra::default()))
+                        Ok(Action::Invoke(at, 1))
                     }
                     None => {
                         self.heap.release(object);

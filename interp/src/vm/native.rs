@@ -64,21 +64,50 @@ pub enum Flow {
     /// Call something, then resume.
     Call(Box<CallRequest>),
     /// Let others run if their turn has come, then resume with `None`: a check point inside long work.
-    Yield(Box<dyn Resume>),
+    Yield(Box<Box<dyn Resume>>),
     /// Sleep until woken; then the value given to `wake` is the result, or goes to the state.
-    Block(Option<Box<dyn Resume>>),
+    Block(Option<Box<Box<dyn Resume>>>),
 }
 
-const _: () = assert!(std::mem::size_of::<NativeReturn>() == 24 || std::mem::size_of::<NativeReturn>() == 16);
+// As large as a value (hence the boxes of boxes): it is read as two words, as it is written. A larger one is copied
+// in pieces of other sizes, for which the processor waits until what was written has left its buffers.
+const _: () = assert!(std::mem::size_of::<NativeReturn>() == 16);
 
 /// A call a native wants made.
 pub struct CallRequest {
     /// What to call: owned.
     pub callee: Value,
     /// Positional arguments: owned.
-    pub args: Vec<Value>,
+    pub args: CallArgs,
     /// Who gets the result.
     pub then: Box<dyn Resume>,
+}
+
+/// Positional arguments of a call a native wants made.
+pub enum CallArgs {
+    /// One.
+    One(Value),
+    /// Two.
+    Two(Value, Value),
+    /// Any number.
+    Many(Vec<Value>),
+}
+
+impl From<Vec<Value>> for CallArgs {
+    fn from(values: Vec<Value>) -> CallArgs {
+        CallArgs::Many(values)
+    }
+}
+
+impl CallArgs {
+    /// Calls `visit` for each of them.
+    pub fn for_each(&self, mut visit: impl FnMut(Value)) {
+        match self {
+            CallArgs::One(value) => visit(*value),
+            CallArgs::Two(first, second) => [*first, *second].into_iter().for_each(visit),
+            CallArgs::Many(values) => values.iter().copied().for_each(visit),
+        }
+    }
 }
 
 /// The state of a native that waits for program code or for an event.
@@ -101,18 +130,18 @@ pub fn value(result: Value) -> NativeReturn {
 }
 
 /// Asks for a call. Takes all over.
-pub fn call(callee: Value, args: Vec<Value>, then: Box<dyn Resume>) -> NativeReturn {
-    Ok(Flow::Call(Box::new(CallRequest { callee, args, then })))
+pub fn call(callee: Value, args: impl Into<CallArgs>, then: Box<dyn Resume>) -> NativeReturn {
+    Ok(Flow::Call(Box::new(CallRequest { callee, args: args.into(), then })))
 }
 
 /// A check point inside long work: the state goes on when this thread's turn comes again.
 pub fn pause(then: Box<dyn Resume>) -> NativeReturn {
-    Ok(Flow::Yield(then))
+    Ok(Flow::Yield(Box::new(then)))
 }
 
 /// Puts the thread to sleep until it is woken.
 pub fn block(then: Option<Box<dyn Resume>>) -> NativeReturn {
-    Ok(Flow::Block(then))
+    Ok(Flow::Block(then.map(Box::new)))
 }
 
 /// A row of a native table.

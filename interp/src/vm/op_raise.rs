@@ -63,7 +63,7 @@ impl Vm {
             RaisePlan::Raise(exception) => Raise::Raised(self.heap.raise_value(exception)),
             RaisePlan::Error(raised) => Raise::Raised(raised),
             RaisePlan::Make(callee, args) => {
-                let request = CallRequest { callee, args, then: Box::new(RaiseResult) };
+                let request = CallRequest { callee, args: args.into(), then: Box::new(RaiseResult) };
                 Raise::Call(Flow::Call(Box::new(request)))
             }
         }

@@ -150,7 +150,7 @@ impl Vm {
             }
             Ok(Flow::Call(request)) => {
                 self.heap.release(request.callee);
-                request.args.into_iter().for_each(|value| self.heap.release(value));
+                request.args.for_each(|value| self.heap.release(value));
                 request.then.abandon(self);
                 String::from("<unprintable: the exception has a __str__ of its own>")
             }
