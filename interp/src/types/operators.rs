@@ -649,9 +649,6 @@ pub fn div_mod(vm: &mut Vm, left: Value, right: Value) -> NativeReturn {
 /// Whether 2.7 computes `pow(base, exponent, modulus)` without a product that passes 64 bits: its result is an int then.
 fn stays_small(base: i64, exponent: i64, modulus: i64) -> bool {
     let (mut square, mut exponent, mut result) = (base, exponent, 1i64);
-    if modulus == 0 {
-        return true;
-    }
     while exponent > 0 {
         if exponent & 1 != 0 {
             let Some(product) = result.checked_mul(square) else { return false };
@@ -666,6 +663,27 @@ fn stays_small(base: i64, exponent: i64, modulus: i64) -> bool {
         result = result.wrapping_rem(modulus);
     }
     true
+}
+
+/// `pow(base, exponent, modulus)` of ints, the exponent not negative and the modulus not 0: what it gives, and whether that is an int.
+fn small_power_mod(base: i64, exponent: i64, modulus: i64) -> (i64, bool) {
+    let size = modulus.unsigned_abs();
+    let multiply = |a: u64, b: u64| match (a | b) >> 32 {
+        0 => a * b % size,
+        _ => (u128::from(a) * u128::from(b) % u128::from(size)) as u64,
+    };
+    let mut square = i128::from(base).rem_euclid(i128::from(size)) as u64;
+    let (mut left, mut result) = (exponent, 1 % size);
+    while left > 0 {
+        if left & 1 != 0 {
+            result = multiply(result, square);
+        }
+        square = multiply(square, square);
+        left >>= 1;
+    }
+    // The result has the sign of the modulus.
+    let signed = i128::from(result) + if modulus < 0 && result != 0 { i128::from(modulus) } else { 0 };
+    (signed as i64, stays_small(base, exponent, modulus))
 }
 
 /// `pow(a, b, c)`; without `c` it is the operator.
@@ -719,10 +737,12 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
             format!("unsupported operand type(s) for pow(): '{}', '{}', '{}'", names[0], names[1], names[2]);
         return fail(vm, Builtin::TypeError, text);
     };
-    let small = match (x, y, z) {
-        (Number::Int(x), Number::Int(y), Number::Int(z)) => stays_small(x, y, z),
-        _ => false,
-    };
+    if let (Number::Int(x), Number::Int(y @ 0..), Number::Int(z)) = (x, y, z) {
+        if z != 0 {
+            let (result, is_int) = small_power_mod(x, y, z);
+            return value(if is_int { Value::Int(result) } else { vm.heap.new_long(IBig::from(result)) });
+        }
+    }
     let (a, b, c) = (integer(&vm.heap, base), integer(&vm.heap, exponent), integer(&vm.heap, modulus));
     let (Some(a), Some(b), Some(c)) = (a, b, c) else { return value(Value::None) };
     if b.sign() == dashu_int::Sign::Negative {
@@ -733,16 +753,6 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
         return fail(vm, Builtin::ValueError, "pow() 3rd argument cannot be 0");
     }
     let exponent = b.into_parts().1;
-    if small {
-        return work(
-            vm,
-            move |fuel| bigjob::power_mod(fuel, a, exponent, c),
-            |vm, result| {
-                let result = lift(vm, result)?;
-                value(vm.heap.new_integer(result))
-            },
-        );
-    }
     work(
         vm,
         move |fuel| bigjob::power_mod(fuel, a, exponent, c),
@@ -751,4 +761,44 @@ pub fn power_mod(vm: &mut Vm, base: Value, exponent: Value, modulus: Value) -> N
             value(vm.heap.new_long(result))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::small_power_mod;
+    use dashu_int::IBig;
+
+    #[test]
+    fn powers_of_ints_with_a_modulus_are_those_of_longs() {
+        let values = [
+            0,
+            1,
+            -1,
+            2,
+            3,
+            -7,
+            1000,
+            99_991,
+            1 << 31,
+            (1 << 32) + 5,
+            -(1 << 40),
+            i64::MAX,
+            i64::MIN,
+            i64::MIN + 1,
+        ];
+        for base in values {
+            for exponent in values.into_iter().filter(|exponent| (0..2000).contains(exponent)) {
+                for modulus in values.into_iter().filter(|modulus| *modulus != 0) {
+                    let power = IBig::from(base).pow(exponent as usize);
+                    let rest = &power % IBig::from(modulus);
+                    let floored = match rest.is_zero() || (rest < IBig::ZERO) == (modulus < 0) {
+                        true => rest,
+                        false => rest + IBig::from(modulus),
+                    };
+                    let (result, _) = small_power_mod(base, exponent, modulus);
+                    assert_eq!(IBig::from(result), floored, "pow({base}, {exponent}, {modulus})");
+                }
+            }
+        }
+    }
 }

@@ -124,6 +124,14 @@ impl Vm {
             Op::Unary { d, a, operator } => return self.op_unary(regs, code, d, a, operator),
             _ => return self.number_int_slow(regs, code, op),
         };
+        if let (B::Power, Value::Int(x), Value::Int(y)) =
+            (operator, regs[usize::from(a)], regs[usize::from(b)])
+        {
+            if let Some(power) = u32::try_from(y).ok().and_then(|exponent| x.checked_pow(exponent)) {
+                self.put(regs, d, Value::Int(power));
+                return Ok(None);
+            }
+        }
         if let Some(value) = of_floats(operator, regs[usize::from(a)], regs[usize::from(b)]) {
             self.put(regs, d, value);
             return Ok(None);
