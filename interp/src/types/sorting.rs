@@ -353,7 +353,7 @@ impl Sorter {
                     SortStep::Compare(a, b) => {
                         let values = if self.key.is_some() { &self.keys } else { &self.items };
                         let (a, b) = (values[a as usize], values[b as usize]);
-                        let arguments = vec![vm.heap.share(a), vm.heap.share(b)];
+                        let arguments = CallArgs::Two(vm.heap.share(a), vm.heap.share(b));
                         return call(vm.heap.share(compare), arguments, self);
                     }
                 }

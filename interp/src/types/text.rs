@@ -8,7 +8,7 @@ use super::long_text::{Map, MapText};
 use super::stepwise;
 use super::support::{fail, type_name, work};
 use crate::heap::{Builtin, Class, Heap, Instance, Outcome, Raised, Str, Style, Value};
-use crate::vm::native::{call, pause, value, NativeReturn, Resume};
+use crate::vm::native::{call, pause, value, CallArgs, NativeReturn, Resume};
 use crate::vm::Vm;
 
 /// Nesting past which 2.7 gives up, its recursion limit taken as the measure.
@@ -598,12 +598,12 @@ impl Resume for Checked {
 fn program_text(vm: &mut Vm, item: Value, instance: Instance, mode: Mode) -> Outcome<Option<NativeReturn>> {
     let class = vm.heap.instances[instance].class;
     let old = vm.heap.classes[class].style == Style::Old;
-    let names: &[(&[u8], Mode)] = match mode {
-        Mode::Str => &[(b"__str__", Mode::Str), (b"__repr__", Mode::Repr)],
-        Mode::Repr => &[(b"__repr__", Mode::Repr)],
+    let both = [(vm.names.str, Mode::Str), (vm.names.repr, Mode::Repr)];
+    let names = match mode {
+        Mode::Str => &both[..],
+        Mode::Repr => &both[1..],
     };
     for &(name, of) in names {
-        let name = vm.heap.intern(name);
         if old {
             // An old-style instance may carry the method itself.
             if let Some(own) = vm.heap.instance_attribute(instance, name) {
@@ -620,8 +620,8 @@ fn program_text(vm: &mut Vm, item: Value, instance: Instance, mode: Mode) -> Out
             continue;
         }
         let (callee, args) = match found {
-            Value::Function(_) | Value::Native(_) => (vm.heap.share(found), vec![vm.heap.share(item)]),
-            other => (vm.heap.share(other), Vec::new()),
+            Value::Function(_) | Value::Native(_) => (vm.heap.share(found), CallArgs::One(vm.heap.share(item))),
+            other => (vm.heap.share(other), CallArgs::Many(Vec::new())),
         };
         return Ok(Some(call(callee, args, Box::new(Checked(of)))));
     }
