@@ -82,7 +82,7 @@ impl Bytes {
     #[inline]
     pub fn push(&mut self, more: &Bytes) {
         if let Some(both) = self.joined_inline(more) {
-            *self = both;
+            *self = Bytes::Inline(both);
             return;
         }
         let more = more.as_slice();
@@ -98,22 +98,18 @@ impl Bytes {
         }
     }
 
-    /// Both, one behind the other, if that is short: by moves of fixed sizes.
+    /// Both, one behind the other, if that is short: by shifts of two registers.
     #[inline(always)]
-    pub fn joined_inline(&self, more: &Bytes) -> Option<Bytes> {
+    pub fn joined_inline(&self, more: &Bytes) -> Option<Short> {
         let (Bytes::Inline(x), Bytes::Inline(y)) = (self, more) else { return None };
         let (at, length) = (length_of(x), x[INLINE] + y[INLINE]);
         if usize::from(length) > INLINE {
             return None;
         }
         // What lies behind a short string is zero, so that the rest of the result is too.
-        let mut wide = [0; 2 * (INLINE + 1)];
-        wide[..=INLINE].copy_from_slice(x);
-        wide[at..=at + INLINE].copy_from_slice(y);
-        let mut both = [0; INLINE + 1];
-        both.copy_from_slice(&wide[..=INLINE]);
-        both[INLINE] = length;
-        Some(Bytes::Inline(both))
+        let text = |short: &Short| u128::from_le_bytes(*short) << 8 >> 8;
+        let both = text(x) | text(y) << (at * 8);
+        Some((both | u128::from(length) << 120).to_le_bytes())
     }
 }
 
@@ -123,13 +119,27 @@ fn length_of(buffer: &Short) -> usize {
     usize::from(buffer[INLINE]).min(INLINE)
 }
 
-/// A short string of at most [`INLINE`] bytes.
+/// A short string of at most [`INLINE`] bytes, put together in two registers: in memory, what is written in small pieces
+/// and read in large ones is waited for.
 #[inline(always)]
 pub fn short(bytes: &[u8]) -> Short {
-    let mut buffer = [0; INLINE + 1];
-    copy_short(&mut buffer, bytes);
-    buffer[INLINE] = bytes.len() as u8;
-    buffer
+    let count = bytes.len();
+    let (low, high) = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // Two numbers that overlap in the middle; the shift is one by 64 for eight bytes, which takes two steps.
+        let last = u64::from_le_bytes(*last);
+        (u64::from_le_bytes(*first), last >> 8 >> (15usize.wrapping_sub(count) * 8 % 64))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        (u64::from(first) | u64::from(last) << (count.wrapping_sub(4) * 8 % 64), 0)
+    } else {
+        match *bytes {
+            [] => (0, 0),
+            [a] => (u64::from(a), 0),
+            [a, b] => (u64::from(a) | u64::from(b) << 8, 0),
+            [a, b, c, ..] => (u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16, 0),
+        }
+    };
+    (u128::from(low) | u128::from(high | (count as u64) << 56) << 64).to_le_bytes()
 }
 
 /// A short string as two numbers.
@@ -141,24 +151,6 @@ pub fn halves(buffer: &Short) -> (u64, u64) {
         u64::from_le_bytes(word)
     };
     (half(0), half(8))
-}
-
-/// Copies up to [`INLINE`] bytes by moves of fixed sizes, which overlap in the middle.
-#[inline(always)]
-fn copy_short(buffer: &mut Short, bytes: &[u8]) {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        buffer[..8].copy_from_slice(first);
-        let start = (bytes.len() - 8).min(INLINE - 8);
-        buffer[start..start + 8].copy_from_slice(last);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        buffer[..4].copy_from_slice(first);
-        let start = (bytes.len() - 4).min(4);
-        buffer[start..start + 4].copy_from_slice(last);
-    } else {
-        for (place, byte) in buffer.iter_mut().zip(bytes) {
-            *place = *byte;
-        }
-    }
 }
 
 const _: () = assert!(std::mem::size_of::<Bytes>() == 24);

@@ -69,6 +69,19 @@ impl Heap {
         spread(short, self.seed)
     }
 
+    /// The low half of [`Heap::hash_str`] where that calls nothing; `None` for a longer string whose hash is not known yet.
+    #[inline(always)]
+    pub(super) fn hash_known(&self, text: Str) -> Option<u32> {
+        let data = &self.strs[text];
+        let mut short = data.hash.get();
+        if short == 0 {
+            let Bytes::Inline(text) = &data.body else { return None };
+            short = self.inline_hash(text);
+            data.hash.set(short);
+        }
+        Some(short)
+    }
+
     /// The hash of an int: neighbours get neighbouring first places; the step
     /// (upper half) is seeded and shared by a block of 256.
     #[inline(always)]
@@ -91,19 +104,56 @@ impl Heap {
         }
     }
 
-    /// The hash of a tuple of ints and strings: a function that calls no other for small ones.
+    /// The hash of a tuple of ints and of strings whose hashes are known: a function that calls no other. `None` for any
+    /// other tuple.
     #[inline(never)]
-    fn hash_flat(&self, tuple: Tuple) -> Option<u64> {
+    pub(super) fn hash_flat(&self, tuple: Tuple) -> Option<u64> {
         let mut state = self.seed;
         for &item in self.tuple(tuple) {
-            let hash = match item {
-                Value::Int(i) => self.hash_int(i),
-                Value::Str(text) => self.hash_str(text),
+            let word = match item {
+                Value::Int(i) => i as u64,
+                Value::Str(text) => match self.strs[text].hash.get() {
+                    0 => return None,
+                    short => u64::from(short),
+                },
                 _ => return None,
             };
-            state = fold(state ^ hash, ODD);
+            state = fold(state ^ word, ODD);
         }
-        Some(spread((state ^ (state >> 32)) as u32, self.seed))
+        Some(self.hash_of_state(state))
+    }
+
+    /// What an item puts into the hash of its tuple: the same for equal ones, and for an int the int, which no hash has
+    /// to be made of first.
+    fn hash_word(&self, item: Value, depth: u32) -> Result<u64, Unhashable> {
+        let whole = match item {
+            Value::Str(text) => return Ok(u64::from(self.hash_str(text) as u32)),
+            Value::Float(x) => whole_of(x.get()),
+            Value::Complex(complex) if self.complexes[complex].imag == 0.0 => {
+                whole_of(self.complexes[complex].real)
+            }
+            Value::Long(long) => i64::try_from(&self.longs[long].value).ok(),
+            Value::Instance(instance) => match self.plain_payload(instance) {
+                Some(payload) if depth <= DEPTH => return self.hash_word(payload, depth + 1),
+                _ => None,
+            },
+            _ => item.as_int(),
+        };
+        match whole {
+            Some(whole) => Ok(whole as u64),
+            None => self.hash_slow(item, depth),
+        }
+    }
+
+    #[inline(always)]
+    fn hash_of_state(&self, state: u64) -> u64 {
+        spread((state ^ (state >> 32)) as u32, self.seed)
+    }
+
+    /// The hash of a string from its low half.
+    #[inline(always)]
+    pub(super) fn hash_from_short(&self, short: u32) -> u64 {
+        spread(short, self.seed)
     }
 
     #[inline(never)]
@@ -174,14 +224,9 @@ impl Heap {
             Value::Tuple(tuple) => {
                 let mut state = self.seed;
                 for &item in self.tuple(tuple) {
-                    let hash = match item {
-                        Value::Int(i) => self.hash_int(i),
-                        Value::Str(text) => self.hash_str(text),
-                        _ => self.hash_slow(item, depth + 1)?,
-                    };
-                    state = fold(state ^ hash, ODD);
+                    state = fold(state ^ self.hash_word(item, depth + 1)?, ODD);
                 }
-                spread((state ^ (state >> 32)) as u32, self.seed)
+                self.hash_of_state(state)
             }
             Value::Set(set) if self.sets[set].frozen => {
                 let mut state = 0u64;
@@ -228,23 +273,59 @@ impl Heap {
     }
 
     fn hash_float(&self, x: f64) -> u64 {
-        if x == x.trunc() && x.abs() < 9.2e18 {
-            self.hash_int(x as i64)
-        } else {
-            spread(fold(x.to_bits() ^ self.seed, ODD) as u32, self.seed)
+        match whole_of(x) {
+            Some(whole) => self.hash_int(whole),
+            None => spread(fold(x.to_bits() ^ self.seed, ODD) as u32, self.seed),
         }
     }
 
-    /// Equality of two tuples as dicts see it.
-    #[inline(never)]
-    pub(super) fn same_items(&self, a: Tuple, b: Tuple) -> bool {
+    /// Equality of two tuples whose items a look compares, `None` if it takes more.
+    #[inline(always)]
+    pub(super) fn same_plain(&self, a: Tuple, b: Tuple) -> Option<bool> {
         let (a, b) = (self.tuple(a), self.tuple(b));
-        let same = |(&a, &b): (&Value, &Value)| match (a, b) {
-            (Value::Int(a), Value::Int(b)) => a == b,
-            (Value::Str(a), Value::Str(b)) => a == b || self.same_text(a, b),
-            _ => self.keys_equal(a, b),
+        if a.len() != b.len() {
+            return Some(false);
+        }
+        for (&a, &b) in a.iter().zip(b) {
+            let same = match (a, b) {
+                (Value::Int(a), Value::Int(b)) => a == b,
+                (Value::Str(a), Value::Str(b)) => a == b || self.same_short(a, b)?,
+                _ => return None,
+            };
+            if !same {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The order of two short tuples, or two short lists, if looks at plain items of one kind decide it.
+    pub fn plain_order(&self, a: Value, b: Value) -> Option<std::cmp::Ordering> {
+        const SHORT: usize = 64;
+        let (a, b) = match (a, b) {
+            (Value::Tuple(a), Value::Tuple(b)) => (self.tuple(a), self.tuple(b)),
+            (Value::List(a), Value::List(b)) => (self.list(a), self.list(b)),
+            _ => return None,
         };
-        a.len() == b.len() && a.iter().zip(b).all(same)
+        for (&a, &b) in a.iter().zip(b).take(SHORT) {
+            let order = match (a, b) {
+                (Value::Int(a), Value::Int(b)) => a.cmp(&b),
+                (Value::Str(a), Value::Str(b)) => {
+                    let (a, b) = (self.bytes(a), self.bytes(b));
+                    if a.len().min(b.len()) > SHORT {
+                        return None;
+                    }
+                    a.cmp(b)
+                }
+                // NaN is in no order.
+                (Value::Float(a), Value::Float(b)) => a.get().partial_cmp(&b.get())?,
+                _ => return None,
+            };
+            if order.is_ne() {
+                return Some(order);
+            }
+        }
+        (a.len().min(b.len()) <= SHORT).then(|| a.len().cmp(&b.len()))
     }
 
     /// Equality as dicts see it. Keys are hashable and hence of bounded depth.
@@ -372,6 +453,12 @@ enum Unhashable {
     SetObject(&'static str),
     Api,
     Depth,
+}
+
+/// The int a float is hashed as.
+#[inline]
+fn whole_of(x: f64) -> Option<i64> {
+    (x == x.trunc() && x.abs() < 9.2e18).then_some(x as i64)
 }
 
 /// 32 bits of 64; 0 means "not computed yet".

@@ -5,6 +5,18 @@ use dashu_int::IBig;
 
 use super::*;
 
+/// Where a key is in a table.
+enum Spot {
+    /// At this position.
+    At(usize),
+    /// Nowhere; this is its hash.
+    Absent(u64),
+    /// To be searched for by this hash.
+    Search(u64),
+    /// Its hash has to be found out.
+    Unknown,
+}
+
 impl Heap {
     // ---- strings ----
 
@@ -28,11 +40,14 @@ impl Heap {
         a.body.same(&b.body)
     }
 
-    /// [`Heap::same_bytes`] of two strings that are not the same object, out of line.
-    #[inline(never)]
-    pub(super) fn same_text(&self, a: Str, b: Str) -> bool {
-        let (a, b) = (&self.strs[a], &self.strs[b]);
-        !(a.interned && b.interned) && a.body.same(&b.body)
+    /// Whether two strings that are not the same object have the same bytes, `None` if both are long.
+    #[inline(always)]
+    pub(super) fn same_short(&self, a: Str, b: Str) -> Option<bool> {
+        match (&self.strs[a].body, &self.strs[b].body) {
+            (Bytes::Inline(a), Bytes::Inline(b)) => Some(bytes::halves(a) == bytes::halves(b)),
+            (Bytes::Heap(_), Bytes::Heap(_)) => None,
+            _ => Some(false),
+        }
     }
 
     /// The bytes of a string as text for messages: bytes above 127 become replacement characters.
@@ -43,10 +58,11 @@ impl Heap {
     /// A string with a copy of the bytes: owned.
     #[inline]
     pub fn new_str(&mut self, bytes: &[u8]) -> Value {
-        if bytes.len() == 1 {
-            return self.byte(bytes[0]);
+        match *bytes {
+            [byte] => self.byte(byte),
+            _ if bytes.len() <= bytes::INLINE => self.add_short(bytes::short(bytes)),
+            _ => self.add_str(Bytes::Heap(bytes.to_vec())),
         }
-        self.add_str(Bytes::copy(bytes))
     }
 
     /// A string that takes a buffer over: owned.
@@ -60,12 +76,14 @@ impl Heap {
     /// A part of a string: owned.
     #[inline]
     pub fn new_substr(&mut self, text: Str, lower: usize, upper: usize) -> Value {
-        let part = &self.bytes(text)[lower..upper];
-        if let [byte] = *part {
-            return self.byte(byte);
+        match self.bytes(text)[lower..upper] {
+            [byte] => self.byte(byte),
+            ref part if part.len() <= bytes::INLINE => self.add_short(bytes::short(part)),
+            ref part => {
+                let body = Bytes::Heap(part.to_vec());
+                self.add_str(body)
+            }
         }
-        let body = Bytes::copy(part);
-        self.add_str(body)
     }
 
     /// The string of one byte: owned.
@@ -79,6 +97,20 @@ impl Heap {
     #[inline(always)]
     pub fn byte_str(&self, byte: u8) -> Str {
         self.one_byte[usize::from(byte)]
+    }
+
+    /// [`Heap::add_str`] of a short string: its two halves are passed and stored as they are.
+    #[inline(always)]
+    pub(super) fn add_short(&mut self, text: bytes::Short) -> Value {
+        let (low, high) = bytes::halves(&text);
+        self.add_halves(low, high)
+    }
+
+    #[inline(never)]
+    fn add_halves(&mut self, low: u64, high: u64) -> Value {
+        let text = (u128::from(low) | u128::from(high) << 64).to_le_bytes();
+        let data = StrData { body: Bytes::Inline(text), hash: std::cell::Cell::new(0), interned: false };
+        Value::Str(Str(new_slot!(self, Str, strs, data)))
     }
 
     #[inline]
@@ -148,21 +180,18 @@ impl Heap {
                 return Ok(Value::Str(left));
             }
         }
-        let body = match self.strs[left].body.joined_inline(&self.strs[right].body) {
-            Some(both) => both,
-            None => {
-                let mut whole = Vec::with_capacity(a + b);
-                whole.extend_from_slice(self.bytes(left));
-                whole.extend_from_slice(self.bytes(right));
-                Bytes::take(whole)
-            }
-        };
-        self.release(Value::Str(left));
-        if a + b == 1 {
-            let byte = body.as_slice()[0];
-            return Ok(self.byte(byte));
+        if let Some(both) = self.strs[left].body.joined_inline(&self.strs[right].body) {
+            self.release(Value::Str(left));
+            return Ok(match a + b {
+                1 => self.byte(both[0]),
+                _ => self.add_short(both),
+            });
         }
-        Ok(self.add_str(body))
+        let mut whole = Vec::with_capacity(a + b);
+        whole.extend_from_slice(self.bytes(left));
+        whole.extend_from_slice(self.bytes(right));
+        self.release(Value::Str(left));
+        Ok(self.add_str(Bytes::take(whole)))
     }
 
     // ---- numbers ----
@@ -301,6 +330,23 @@ impl Heap {
         Value::Tuple(Tuple(new_slot!(self, Tuple, tuples, TupleData { items })))
     }
 
+    /// A tuple of two: owned. Takes the items over.
+    #[inline(always)]
+    pub(crate) fn new_pair(&mut self, a: Value, b: Value) -> Value {
+        let items = TupleItems::Inline(2, [a, b, Value::Unset]);
+        Value::Tuple(Tuple(new_slot!(self, Tuple, tuples, TupleData { items })))
+    }
+
+    /// A part of a tuple as a new one: owned.
+    pub(crate) fn new_tuple_part(&mut self, tuple: Tuple, lower: usize, upper: usize) -> Value {
+        let mut buffer = self.list_buffer(upper - lower);
+        buffer.extend_from_slice(&self.tuple(tuple)[lower..upper]);
+        buffer.iter().for_each(|item| self.retain(*item));
+        let part = self.new_tuple(&buffer);
+        self.spare.keep_list(buffer);
+        part
+    }
+
     /// A tuple that takes a vector over: owned.
     pub fn new_tuple_from(&mut self, items: Vec<Value>) -> Value {
         if items.len() <= 3 {
@@ -347,20 +393,79 @@ impl Heap {
     }
 
     /// The value of a key that is a string, borrowed.
-    #[inline]
+    #[inline(never)]
     pub fn dict_get_str(&self, dict: Dict, key: Str) -> Option<Value> {
-        let hash = self.hash_str(key);
+        let Some(short) = self.hash_known(key) else { return self.dict_search_str(dict, key) };
+        match self.dicts[dict].table.first_str(self, short, key) {
+            table::First::Entry(_, entry) => Some(entry.value),
+            table::First::Absent => None,
+            table::First::Unknown => self.dict_search_str(dict, key),
+        }
+    }
+
+    #[inline(never)]
+    fn dict_search_str(&self, dict: Dict, key: Str) -> Option<Value> {
         let table = &self.dicts[dict].table;
-        table.find_str(self, hash, key).map(|position| table.value(position))
+        table.search_str(self, self.hash_str(key), key).map(|position| table.value(position))
+    }
+
+    /// The value of a key that is an int, borrowed.
+    #[inline(never)]
+    pub fn dict_get_int(&self, dict: Dict, key: i64) -> Option<Value> {
+        match self.dicts[dict].table.first_int(key as u32, key) {
+            table::First::Entry(_, entry) => Some(entry.value),
+            table::First::Absent => None,
+            table::First::Unknown => self.dict_search_int(dict, key),
+        }
+    }
+
+    #[inline(never)]
+    fn dict_search_int(&self, dict: Dict, key: i64) -> Option<Value> {
+        let table = &self.dicts[dict].table;
+        table.search_int(self, self.hash_int(key), key).map(|position| table.value(position))
+    }
+
+    /// Where a key is by the first look, which calls next to nothing.
+    #[inline(always)]
+    fn spot<V: Copy>(&self, table: &Table<V>, key: Value) -> Spot {
+        let (first, hash) = match key {
+            Value::Int(key) => (table.first_int(key as u32, key), self.hash_int(key)),
+            Value::Str(key) => match self.hash_known(key) {
+                Some(short) => (table.first_str(self, short, key), self.hash_from_short(short)),
+                None => return Spot::Unknown,
+            },
+            Value::Tuple(key) => match self.hash_flat(key) {
+                Some(hash) => (table.first_tuple(self, hash as u32, key), hash),
+                None => return Spot::Unknown,
+            },
+            _ => return Spot::Unknown,
+        };
+        match first {
+            table::First::Entry(position, _) => Spot::At(position),
+            table::First::Absent => Spot::Absent(hash),
+            table::First::Unknown => Spot::Search(hash),
+        }
     }
 
     /// The value of a key, borrowed; TypeError for an unhashable key.
     #[inline]
     pub fn dict_get(&mut self, dict: Dict, key: Value) -> Outcome<Option<Value>> {
-        if let Value::Str(key) = key {
-            return Ok(self.dict_get_str(dict, key));
+        match key {
+            Value::Str(key) => Ok(self.dict_get_str(dict, key)),
+            Value::Int(key) => Ok(self.dict_get_int(dict, key)),
+            _ => self.dict_get_any(dict, key),
         }
-        let hash = self.hash(key)?;
+    }
+
+    #[inline(never)]
+    fn dict_get_any(&mut self, dict: Dict, key: Value) -> Outcome<Option<Value>> {
+        let table = &self.dicts[dict].table;
+        let hash = match self.spot(table, key) {
+            Spot::At(position) => return Ok(Some(table.value(position))),
+            Spot::Absent(_) => return Ok(None),
+            Spot::Search(hash) => hash,
+            Spot::Unknown => self.hash(key)?,
+        };
         let table = &self.dicts[dict].table;
         Ok(table.find(self, hash, key).map(|position| table.value(position)))
     }
@@ -372,37 +477,58 @@ impl Heap {
     }
 
     /// Sets a key. Borrows `key`; takes `value` over (released if it raises).
-    #[inline]
+    #[inline(never)]
     pub fn dict_set(&mut self, dict: Dict, key: Value, value: Value) -> Outcome<()> {
-        let hash = match self.hash(key) {
-            Ok(hash) => hash,
-            Err(raised) => {
-                self.release(value);
-                return Err(raised);
+        match self.spot(&self.dicts[dict].table, key) {
+            Spot::At(position) => {
+                let old = self.dicts[dict].table.set_value(position, value);
+                self.release(old);
+                Ok(())
             }
-        };
-        let table = &self.dicts[dict].table;
-        match table.find(self, hash, key) {
+            Spot::Absent(hash) => self.dict_insert(dict, hash, key, value),
+            Spot::Search(hash) => self.dict_set_hashed(dict, hash, key, value),
+            Spot::Unknown => match self.hash(key) {
+                Ok(hash) => self.dict_set_hashed(dict, hash, key, value),
+                Err(raised) => {
+                    self.release(value);
+                    Err(raised)
+                }
+            },
+        }
+    }
+
+    #[inline(never)]
+    fn dict_set_hashed(&mut self, dict: Dict, hash: u64, key: Value, value: Value) -> Outcome<()> {
+        match self.dicts[dict].table.find(self, hash, key) {
             Some(position) => {
                 let old = self.dicts[dict].table.set_value(position, value);
                 self.note_lost(old);
                 self.release(old);
+                Ok(())
             }
-            None => {
-                let (growth, has_buffer) = (table.growth(), table.has_buffer());
-                if let Err(raised) = self.make_room(growth) {
-                    self.release(value);
-                    return Err(raised);
-                }
-                self.retain(key);
-                if !has_buffer {
-                    self.dicts[dict].table.adopt(self.spare.dict());
-                }
-                self.dicts[dict].table.insert_new(hash, key, value);
-                if growth != 0 {
-                    self.recharge_dict(dict);
-                }
+            None => self.dict_insert(dict, hash, key, value),
+        }
+    }
+
+    /// Adds a key that is known to be absent. Borrows `key`; takes `value` over (released if it raises).
+    #[inline(never)]
+    fn dict_insert(&mut self, dict: Dict, hash: u64, key: Value, value: Value) -> Outcome<()> {
+        let table = &self.dicts[dict].table;
+        let growth = table.growth();
+        if growth != 0 {
+            let has_buffer = table.has_buffer();
+            if let Err(raised) = self.make_room(growth) {
+                self.release(value);
+                return Err(raised);
             }
+            if !has_buffer {
+                self.dicts[dict].table.adopt(self.spare.dict());
+            }
+        }
+        self.retain(key);
+        self.dicts[dict].table.insert_new(hash, key, value);
+        if growth != 0 {
+            self.recharge_dict(dict);
         }
         Ok(())
     }
@@ -440,23 +566,40 @@ impl Heap {
     }
 
     /// Adds an item; whether it was new. Borrows `item`.
+    #[inline(never)]
     pub fn set_add(&mut self, set: Set, item: Value) -> Outcome<bool> {
-        let hash = self.hash(item)?;
-        self.set_add_hashed(set, hash, item)
+        match self.spot(&self.sets[set].table, item) {
+            Spot::At(_) => Ok(false),
+            Spot::Absent(hash) => self.set_insert(set, hash, item),
+            Spot::Search(hash) => self.set_add_hashed(set, hash, item),
+            Spot::Unknown => {
+                let hash = self.hash(item)?;
+                self.set_add_hashed(set, hash, item)
+            }
+        }
     }
 
     /// [`Heap::set_add`] of an item whose hash is known.
     pub(crate) fn set_add_hashed(&mut self, set: Set, hash: u64, item: Value) -> Outcome<bool> {
+        match self.sets[set].table.find(self, hash, item) {
+            Some(_) => Ok(false),
+            None => self.set_insert(set, hash, item),
+        }
+    }
+
+    /// Adds an item that is known to be absent. Borrows `item`.
+    #[inline(never)]
+    fn set_insert(&mut self, set: Set, hash: u64, item: Value) -> Outcome<bool> {
         let table = &self.sets[set].table;
-        if table.find(self, hash, item).is_some() {
-            return Ok(false);
+        let growth = table.growth();
+        if growth != 0 {
+            let has_buffer = table.has_buffer();
+            self.make_room(growth)?;
+            if !has_buffer {
+                self.sets[set].table.adopt(self.spare.set());
+            }
         }
-        let (growth, has_buffer) = (table.growth(), table.has_buffer());
-        self.make_room(growth)?;
         self.retain(item);
-        if !has_buffer {
-            self.sets[set].table.adopt(self.spare.set());
-        }
         self.sets[set].table.insert_new(hash, item, ());
         if growth != 0 {
             self.recharge_set(set);
@@ -465,9 +608,17 @@ impl Heap {
     }
 
     /// Whether a set has an item.
+    #[inline(never)]
     pub fn set_contains(&mut self, set: Set, item: Value) -> Outcome<bool> {
-        let hash = self.hash(item)?;
-        Ok(self.sets[set].table.find(self, hash, item).is_some())
+        match self.spot(&self.sets[set].table, item) {
+            Spot::At(_) => Ok(true),
+            Spot::Absent(_) => Ok(false),
+            Spot::Search(hash) => Ok(self.sets[set].table.find(self, hash, item).is_some()),
+            Spot::Unknown => {
+                let hash = self.hash(item)?;
+                Ok(self.sets[set].table.find(self, hash, item).is_some())
+            }
+        }
     }
 
     /// Removes an item; whether it was there.

@@ -408,12 +408,12 @@ impl Heap {
         if kind == Kind::Str {
             return self.free_str(index);
         }
-        if self.grave.busy {
-            self.grave.dead.push((kind, index));
-            return;
-        }
         if kind == Kind::Tuple && self.free_flat_tuple(index) || kind == Kind::Slice && self.free_slice(index)
         {
+            return;
+        }
+        if self.grave.busy {
+            self.grave.dead.push((kind, index));
             return;
         }
         self.grave.busy = true;
@@ -426,6 +426,12 @@ impl Heap {
     #[inline]
     fn free_flat_tuple(&mut self, index: u32) -> bool {
         let TupleItems::Inline(length, items) = self.tuples.slots[index as usize].items else { return false };
+        if items.iter().all(|item| !item.is_counted()) {
+            // Nothing is to be given back, and nobody looks at what is left in the slot.
+            self.used = self.used.saturating_sub(std::mem::size_of::<TupleData>() + 4);
+            self.tuples.free.push(index);
+            return true;
+        }
         let items = &items[..usize::from(length).min(items.len())];
         let dies = |heap: &Heap, item: Value| match item.counted() {
             Some((Kind::Str, _)) | None => false,

@@ -25,6 +25,19 @@ pub struct Entry<V> {
     pub value: V,
 }
 
+/// A key has to be compared by [`Heap::keys_equal`].
+struct Asks;
+
+/// What is at the first place a key can be at.
+pub(super) enum First<'a, V> {
+    /// Position and entry.
+    Entry(usize, &'a Entry<V>),
+    /// Nothing: the key is not in the table.
+    Absent,
+    /// The table has to be searched.
+    Unknown,
+}
+
 /// A hash table in insertion order.
 #[derive(Clone, Debug)]
 pub struct Table<V> {
@@ -158,6 +171,54 @@ impl<V: Copy> Table<V> {
         }
     }
 
+    /// [`Table::search`] by a test that calls nothing: `same` says whether a key with the same hash is the one, `None` if
+    /// that takes more than a look. `Err` asks for [`Table::search`] then. What becomes of it needs no stack.
+    #[inline(always)]
+    fn search_plain(&self, hash: u64, same: impl Fn(Value) -> Option<bool>) -> Result<Option<usize>, Asks> {
+        if self.index.is_empty() {
+            for (position, entry) in self.entries.iter().enumerate() {
+                if entry.hash == hash && !entry.key.is_unset() {
+                    match same(entry.key) {
+                        Some(true) => return Ok(Some(position)),
+                        Some(false) => {}
+                        None => return Err(Asks),
+                    }
+                }
+            }
+            return Ok(None);
+        }
+        let mask = self.index.len() - 1;
+        let mut place = hash as usize & mask;
+        loop {
+            let found = self.index[place] as usize;
+            if let Some(entry) = self.entries.get(found) {
+                if entry.hash == hash {
+                    match same(entry.key) {
+                        Some(true) => return Ok(Some(found)),
+                        Some(false) => {}
+                        None => return Err(Asks),
+                    }
+                }
+            } else if found == EMPTY as usize {
+                return Ok(None);
+            }
+            place = (place + ((hash >> 32) as usize | 1)) & mask;
+        }
+    }
+
+    /// The entry at the first place of a hash: most searches end there.
+    #[inline(always)]
+    fn first(&self, short: u32) -> First<'_, V> {
+        let Some(&found) = self.index.get(short as usize & self.index.len().wrapping_sub(1)) else {
+            return First::Unknown;
+        };
+        match self.entries.get(found as usize) {
+            Some(entry) => First::Entry(found as usize, entry),
+            None if found == EMPTY => First::Absent,
+            None => First::Unknown,
+        }
+    }
+
     /// Position of `key` in [`Table::slots`].
     #[inline(always)]
     pub fn find(&self, heap: &Heap, hash: u64, key: Value) -> Option<usize> {
@@ -172,22 +233,78 @@ impl<V: Copy> Table<V> {
     /// [`Table::find`] for an int.
     #[inline(never)]
     fn find_int(&self, heap: &Heap, hash: u64, wanted: i64) -> Option<usize> {
-        self.search(hash, |other| match other {
-            Value::Int(i) => i == wanted,
-            _ => heap.keys_equal(other, Value::Int(wanted)),
-        })
+        match self.first_int(hash as u32, wanted) {
+            First::Entry(position, _) => Some(position),
+            First::Absent => None,
+            First::Unknown => self.search_int(heap, hash, wanted),
+        }
+    }
+
+    /// The entry of an int, if it is at its first place or the table is small.
+    #[inline(always)]
+    pub(super) fn first_int(&self, short: u32, wanted: i64) -> First<'_, V> {
+        if self.index.is_empty() {
+            for (position, entry) in self.entries.iter().enumerate() {
+                match entry.key {
+                    Value::Int(other) if other == wanted => return First::Entry(position, entry),
+                    Value::Int(_) | Value::Unset => {}
+                    _ if entry.hash as u32 == short => return First::Unknown,
+                    _ => {}
+                }
+            }
+            return First::Absent;
+        }
+        match self.first(short) {
+            First::Entry(_, Entry { key: Value::Int(other), .. }) if *other != wanted => First::Unknown,
+            First::Entry(_, entry) if !matches!(entry.key, Value::Int(_)) => First::Unknown,
+            first => first,
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn search_int(&self, heap: &Heap, hash: u64, wanted: i64) -> Option<usize> {
+        let plain = |other| match other {
+            Value::Int(i) => Some(i == wanted),
+            _ => None,
+        };
+        self.search_plain(hash, plain).unwrap_or_else(|Asks| self.find_other(heap, hash, Value::Int(wanted)))
     }
 
     /// [`Table::find`] for a tuple.
     #[inline(never)]
     fn find_tuple(&self, heap: &Heap, hash: u64, wanted: Tuple) -> Option<usize> {
-        self.search(hash, |other| match other {
-            Value::Tuple(tuple) => tuple == wanted || heap.same_items(tuple, wanted),
-            _ => heap.keys_equal(other, Value::Tuple(wanted)),
-        })
+        let plain = |other| match other {
+            Value::Tuple(tuple) if tuple == wanted => Some(true),
+            Value::Tuple(tuple) => heap.same_plain(tuple, wanted),
+            _ => None,
+        };
+        self.search_plain(hash, plain)
+            .unwrap_or_else(|Asks| self.find_other(heap, hash, Value::Tuple(wanted)))
     }
 
-    /// [`Table::find`] for what is neither an int nor a string.
+    /// The entry of a tuple, if it is at its first place or the table is small, and a look finds it the same.
+    #[inline(always)]
+    pub(super) fn first_tuple(&self, heap: &Heap, short: u32, wanted: Tuple) -> First<'_, V> {
+        let same = |entry: &Entry<V>| match entry.key {
+            Value::Tuple(other) => other == wanted || heap.same_plain(other, wanted) == Some(true),
+            _ => false,
+        };
+        if self.index.is_empty() {
+            return match self.entries.iter().position(|entry| entry.hash as u32 == short) {
+                None => First::Absent,
+                Some(position) => match &self.entries[position] {
+                    entry if same(entry) => First::Entry(position, entry),
+                    _ => First::Unknown,
+                },
+            };
+        }
+        match self.first(short) {
+            First::Entry(_, entry) if entry.hash as u32 != short || !same(entry) => First::Unknown,
+            first => first,
+        }
+    }
+
+    /// [`Table::find`] for anything.
     #[inline(never)]
     fn find_other(&self, heap: &Heap, hash: u64, key: Value) -> Option<usize> {
         self.search(hash, |other| heap.keys_equal(other, key))
@@ -196,11 +313,50 @@ impl<V: Copy> Table<V> {
     /// [`Table::find`] for a string.
     #[inline(never)]
     pub fn find_str(&self, heap: &Heap, hash: u64, wanted: Str) -> Option<usize> {
-        self.search(hash, |other| match other {
-            // Bytes are compared elsewhere: that keeps this loop small.
-            Value::Str(text) => text == wanted || heap.same_text(text, wanted),
-            _ => false,
-        })
+        match self.first_str(heap, hash as u32, wanted) {
+            First::Entry(position, _) => Some(position),
+            First::Absent => None,
+            First::Unknown => self.search_str(heap, hash, wanted),
+        }
+    }
+
+    /// The entry of a string, if it is at its first place or the table is small, and a look finds it the same.
+    #[inline(always)]
+    pub(super) fn first_str(&self, heap: &Heap, short: u32, wanted: Str) -> First<'_, V> {
+        if self.index.is_empty() {
+            for (position, entry) in self.entries.iter().enumerate() {
+                if entry.hash as u32 == short {
+                    match entry.key {
+                        Value::Str(text) if text == wanted => return First::Entry(position, entry),
+                        Value::Unset => {}
+                        Value::Str(text) if heap.same_short(text, wanted) == Some(true) => {
+                            return First::Entry(position, entry)
+                        }
+                        _ => return First::Unknown,
+                    }
+                }
+            }
+            return First::Absent;
+        }
+        let first = self.first(short);
+        let First::Entry(_, entry) = &first else { return first };
+        match entry.key {
+            Value::Str(text) if text == wanted => first,
+            Value::Str(text) if entry.hash as u32 == short && heap.same_short(text, wanted) == Some(true) => {
+                first
+            }
+            _ => First::Unknown,
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn search_str(&self, heap: &Heap, hash: u64, wanted: Str) -> Option<usize> {
+        let plain = |other| match other {
+            Value::Str(text) if text == wanted => Some(true),
+            Value::Str(text) => heap.same_short(text, wanted),
+            _ => None,
+        };
+        self.search_plain(hash, plain).unwrap_or_else(|Asks| self.find_other(heap, hash, Value::Str(wanted)))
     }
 
     /// Position of a string key given by its bytes.
@@ -258,7 +414,7 @@ impl<V: Copy> Table<V> {
         if self.index.is_empty() {
             self.entries.len() >= SMALL
         } else {
-            self.used * 3 >= self.index.len() * 2
+            self.used * 2 >= self.index.len()
         }
     }
 

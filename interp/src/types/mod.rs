@@ -28,7 +28,7 @@ mod numbers;
 mod operators;
 mod percent;
 mod percent_quick;
-mod sets;
+pub(crate) mod sets;
 mod sorting;
 pub mod stepwise;
 mod strings;

@@ -451,24 +451,6 @@ impl Vm {
 
     /// [`Vm::get_slice`] for an instruction: a large one is postponed.
     pub(crate) fn slice_step(&mut self, container: Value, lower: Value, upper: Value) -> Outcome<Value> {
-        if let Value::Str(text) = container {
-            let length = self.heap.bytes(text).len();
-            let bound = |value: Value, missing: i64| match value {
-                Value::Int(i) => Some(if i < 0 { i.saturating_add(length as i64).max(0) } else { i }),
-                Value::Unset => Some(missing),
-                _ => None,
-            };
-            if let (Some(lower), Some(upper), true) =
-                (bound(lower, 0), bound(upper, i64::MAX), length <= SHORT_TEXT)
-            {
-                let upper = (upper as usize).min(length);
-                let lower = (lower as usize).min(upper);
-                if upper - lower == length {
-                    return Ok(self.heap.share(container));
-                }
-                return Ok(self.heap.new_substr(text, lower, upper));
-            }
-        }
         let length = self.large_sequence(container);
         if length == 0 {
             return self.get_slice(container, lower, upper);

@@ -245,6 +245,9 @@ impl Vm {
                 }
             }
             (Value::Tuple(x), Value::Tuple(y)) => {
+                if let Some(order) = self.heap.plain_order(a, b) {
+                    return Ok(holds(order));
+                }
                 let mut at = 0;
                 loop {
                     let pair = (self.heap.tuple(x).get(at).copied(), self.heap.tuple(y).get(at).copied());

@@ -5,6 +5,15 @@ use super::Vm;
 use crate::compile::{Code, Reg};
 use crate::heap::{Dict, Outcome, Value};
 
+/// Length of a sequence up to which its slices are made at once, without asking for room.
+const MODERATE: usize = 4096;
+
+/// An item counted from the end.
+#[inline(always)]
+fn from_end(items: &[Value], i: i32) -> Option<Value> {
+    items.get(items.len().wrapping_add(i as usize)).copied().filter(|_| i < 0)
+}
+
 impl Vm {
     /// `d = a[b]`
     #[inline(always)]
@@ -42,16 +51,23 @@ impl Vm {
 
     #[inline(never)]
     fn item_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, b: Reg) -> Outcome<()> {
+        let found = match (regs[usize::from(a)], regs[usize::from(b)]) {
+            (Value::Dict(dict), Value::Str(key)) => self.heap.dict_get_str(dict, key),
+            (Value::Dict(dict), Value::Int(key)) => self.heap.dict_get_int(dict, key),
+            (Value::Tuple(tuple), Value::Int(i)) => self.heap.tuple(tuple).get(i as usize).copied(),
+            _ => None,
+        };
+        let Some(item) = found else { return self.item_rest(regs, code, d, a, b) };
+        self.heap.retain(item);
+        self.consume(regs, code.locals, a);
+        self.consume(regs, code.locals, b);
+        self.put(regs, d, item);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn item_rest(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, b: Reg) -> Outcome<()> {
         let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
-        if let (Value::Dict(dict), Value::Str(key)) = (container, index) {
-            if let Some(item) = self.heap.dict_get_str(dict, key) {
-                self.heap.retain(item);
-                self.consume(regs, code.locals, a);
-                self.consume(regs, code.locals, b);
-                self.put(regs, d, item);
-                return Ok(());
-            }
-        }
         let result = match (container, index) {
             (Value::Unset, _) => Err(self.unbound(code, a)),
             (_, Value::Unset) => Err(self.unbound(code, b)),
@@ -101,6 +117,21 @@ impl Vm {
 
     #[inline(never)]
     fn item_int_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, i: i32) -> Outcome<()> {
+        let found = match regs[usize::from(a)] {
+            Value::List(list) => from_end(self.heap.list(list), i),
+            Value::Tuple(tuple) => from_end(self.heap.tuple(tuple), i),
+            Value::Dict(dict) => self.heap.dict_get_int(dict, i64::from(i)),
+            _ => None,
+        };
+        let Some(item) = found else { return self.item_int_rest(regs, code, d, a, i) };
+        self.heap.retain(item);
+        self.consume(regs, code.locals, a);
+        self.put(regs, d, item);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn item_int_rest(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, i: i32) -> Outcome<()> {
         let container = regs[usize::from(a)];
         if container.is_unset() {
             return Err(self.unbound(code, a));
@@ -147,20 +178,23 @@ impl Vm {
         let value = self.own(regs, code, c)?;
         let (container, index) = (regs[usize::from(a)], regs[usize::from(b)]);
         let result = match (container, index) {
-            (Value::Unset, _) => {
-                self.heap.release(value);
-                Err(self.unbound(code, a))
-            }
-            (_, Value::Unset) => {
-                self.heap.release(value);
-                Err(self.unbound(code, b))
-            }
-            (Value::Dict(dict), _) => self.heap.dict_set(dict, index, value),
-            _ => self.set_item(container, index, value),
+            (Value::Dict(dict), index) if !index.is_unset() => self.heap.dict_set(dict, index, value),
+            _ => self.set_item_rest(code, a, b, [container, index, value]),
         };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         result
+    }
+
+    /// `container[index] = value`, not of a dict. Takes the value over.
+    #[inline(never)]
+    fn set_item_rest(&mut self, code: &Code, a: Reg, b: Reg, parts: [Value; 3]) -> Outcome<()> {
+        let [container, index, value] = parts;
+        if !container.is_unset() && !index.is_unset() {
+            return self.set_item(container, index, value);
+        }
+        self.heap.release(value);
+        Err(self.unbound(code, if container.is_unset() { a } else { b }))
     }
 
     /// `a[i] = c`
@@ -227,18 +261,60 @@ impl Vm {
         b: Reg,
         c: Reg,
     ) -> Outcome<()> {
-        let container = regs[usize::from(a)];
-        let result = if container.is_unset() {
-            Err(self.unbound(code, a))
-        } else {
-            self.slice_step(container, regs[usize::from(b)], regs[usize::from(c)])
+        let (container, lower, upper) = (regs[usize::from(a)], regs[usize::from(b)], regs[usize::from(c)]);
+        let value = match self.plain_slice(container, lower, upper) {
+            Some(value) => value,
+            None => {
+                let result = if container.is_unset() {
+                    Err(self.unbound(code, a))
+                } else {
+                    self.slice_step(container, lower, upper)
+                };
+                if let Err(raised) = result {
+                    self.consume(regs, code.locals, a);
+                    self.consume(regs, code.locals, b);
+                    self.consume(regs, code.locals, c);
+                    return Err(raised);
+                }
+                result?
+            }
         };
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         self.consume(regs, code.locals, c);
-        let value = result?;
         self.put(regs, d, value);
         Ok(())
+    }
+
+    /// A slice of a sequence of moderate length by ints: owned; `None` for any other.
+    #[inline(always)]
+    fn plain_slice(&mut self, container: Value, lower: Value, upper: Value) -> Option<Value> {
+        let length = match container {
+            Value::Str(text) => self.heap.bytes(text).len(),
+            Value::List(list) => self.heap.list(list).len(),
+            Value::Tuple(tuple) => self.heap.tuple(tuple).len(),
+            _ => return None,
+        };
+        if length > MODERATE {
+            return None;
+        }
+        let bound = |value: Value, missing: usize| match value {
+            Value::Int(i) if i >= 0 => Some((i as usize).min(length)),
+            Value::Int(i) => Some(i.saturating_add(length as i64).max(0) as usize),
+            Value::Unset => Some(missing),
+            _ => None,
+        };
+        let (lower, upper) = (bound(lower, 0)?, bound(upper, length)?);
+        let lower = lower.min(upper);
+        if upper - lower == length && !matches!(container, Value::List(_)) {
+            return Some(self.heap.share(container));
+        }
+        Some(match container {
+            Value::Str(text) => self.heap.new_substr(text, lower, upper),
+            Value::List(list) => self.heap.new_list_from(list, lower, upper),
+            Value::Tuple(tuple) => self.heap.new_tuple_part(tuple, lower, upper),
+            _ => return None,
+        })
     }
 
     /// `a[b:c] = v`
@@ -305,6 +381,13 @@ impl Vm {
     /// `d = (a, a + 1, …)`
     #[inline(never)]
     pub(super) fn op_new_tuple(&mut self, regs: &mut Registers, d: Reg, a: Reg, count: u8) -> Outcome<()> {
+        if count == 2 {
+            let first = std::mem::replace(&mut regs[usize::from(a)], Value::Unset);
+            let second = std::mem::replace(&mut regs[usize::from(a + 1)], Value::Unset);
+            let tuple = self.heap.new_pair(first, second);
+            self.put(regs, d, tuple);
+            return Ok(());
+        }
         let items = &mut regs[a as usize..a as usize + count as usize];
         let tuple = self.heap.new_tuple(items);
         items.fill(Value::Unset);
@@ -408,34 +491,42 @@ impl Vm {
         if let (Value::Tuple(tuple), true) = (source, a >= code.locals) {
             if let Some(items) = self.heap.open_tuple::<N>(tuple) {
                 regs[usize::from(a)] = Value::Unset;
-                for (d, item) in into.into_iter().zip(items) {
-                    self.put(regs, d, item);
+                for (at, d) in into.iter().enumerate() {
+                    self.put(regs, *d, items[at]);
                 }
                 return Ok(());
             }
         }
-        let mut items = [Value::Unset; N];
         let found = match source {
-            Value::Tuple(tuple) => <[Value; N]>::try_from(self.heap.tuple(tuple)).ok(),
-            Value::List(list) => <[Value; N]>::try_from(self.heap.list(list)).ok(),
-            Value::Unset => return Err(self.unbound(code, a)),
-            _ => None,
+            Value::Tuple(tuple) => <[Value; N]>::try_from(self.heap.tuple(tuple)),
+            Value::List(list) => <[Value; N]>::try_from(self.heap.list(list)),
+            _ => return self.unpack_into_slow(regs, code, a, into),
         };
-        match found {
-            Some(found) => {
-                items = found;
-                items.iter().for_each(|item| self.heap.retain(*item));
-                self.consume(regs, code.locals, a);
-            }
-            None => {
-                let result = self.unpack(source, N);
-                self.consume(regs, code.locals, a);
-                for (place, item) in items.iter_mut().zip(result?) {
-                    *place = item;
-                }
-            }
+        let Ok(items) = found else { return self.unpack_into_slow(regs, code, a, into) };
+        items.iter().for_each(|item| self.heap.retain(*item));
+        self.consume(regs, code.locals, a);
+        // By their places: an iterator over both arrays would keep them in memory.
+        for (at, d) in into.iter().enumerate() {
+            self.put(regs, *d, items[at]);
         }
-        for (d, item) in into.into_iter().zip(items) {
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn unpack_into_slow<const N: usize>(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        a: Reg,
+        into: [Reg; N],
+    ) -> Outcome<()> {
+        let source = regs[usize::from(a)];
+        if source.is_unset() {
+            return Err(self.unbound(code, a));
+        }
+        let result = self.unpack(source, N);
+        self.consume(regs, code.locals, a);
+        for (d, item) in into.into_iter().zip(result?) {
             self.put(regs, d, item);
         }
         Ok(())

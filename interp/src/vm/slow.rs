@@ -6,7 +6,7 @@ use super::native::Flow;
 use super::Vm;
 use crate::compile::{Capture, Code, Reg, NO_ARITY};
 use crate::heap::{Builtin, Class, FunctionData, List, Outcome, Raised, Str, Value};
-use crate::syntax::ast::{BinaryOperator, CompareOperator, UnaryOperator};
+use crate::syntax::ast::{BinaryOperator, BinaryOperator as Op, CompareOperator, UnaryOperator};
 use crate::types::comparing;
 use crate::types::long_text::{Assemble, Part};
 use crate::types::support::release_all;
@@ -147,6 +147,14 @@ impl Vm {
         if right.is_unset() {
             self.consume(regs, code.locals, a);
             return Err(self.unbound(code, b));
+        }
+        if let (Value::Set(_), Value::Set(_), Op::Or | Op::And | Op::Subtract | Op::Xor) =
+            (left, right, operator)
+        {
+            let result = crate::types::sets::operator(self, operator, inplace, left, left, right);
+            self.consume(regs, code.locals, a);
+            self.consume(regs, code.locals, b);
+            return self.finish_step(regs, d, result);
         }
         let result = crate::types::binary(self, operator, inplace, left, right);
         self.consume(regs, code.locals, a);
@@ -335,6 +343,17 @@ impl Vm {
         if let Some(answer) = self.compared.take() {
             return answer.map_err(|exception| self.heap.raise_value(exception));
         }
+        if let Some(order) = self.heap.plain_order(left, right) {
+            match operator {
+                CompareOperator::Equal => return Ok(order.is_eq()),
+                CompareOperator::NotEqual => return Ok(order.is_ne()),
+                CompareOperator::Less => return Ok(order.is_lt()),
+                CompareOperator::LessEqual => return Ok(order.is_le()),
+                CompareOperator::Greater => return Ok(order.is_gt()),
+                CompareOperator::GreaterEqual => return Ok(order.is_ge()),
+                _ => {}
+            }
+        }
         let long = comparing::is_long_search(self, operator, left, right);
         self.patience = if long { -1 } else { comparing::PATIENCE };
         let result = if long {
@@ -366,8 +385,11 @@ impl Vm {
                 _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
             },
             (Value::Str(key), Value::Dict(dict)) => self.heap.dict_get_str(dict, key).is_some(),
-            (Value::Int(_) | Value::Tuple(_), Value::Dict(dict)) => self.heap.dict_get(dict, item)?.is_some(),
-            (Value::Int(_) | Value::Str(_), Value::Set(set)) => self.heap.set_contains(set, item)?,
+            (Value::Int(key), Value::Dict(dict)) => self.heap.dict_get_int(dict, key).is_some(),
+            (Value::Tuple(_), Value::Dict(dict)) => self.heap.dict_get(dict, item)?.is_some(),
+            (Value::Int(_) | Value::Str(_) | Value::Tuple(_), Value::Set(set)) => {
+                self.heap.set_contains(set, item)?
+            }
             _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
         };
         self.consume(regs, code.locals, a);
