@@ -246,7 +246,8 @@ macro_rules! new_slot {
     }};
 }
 
-// After the macro, which it uses.
+// After the macro, which they use.
+mod keyed;
 mod make;
 
 impl Heap {
@@ -408,8 +409,13 @@ impl Heap {
         if kind == Kind::Str {
             return self.free_str(index);
         }
-        if kind == Kind::Tuple && self.free_flat_tuple(index) || kind == Kind::Slice && self.free_slice(index)
-        {
+        let freed = match kind {
+            Kind::Tuple => self.free_flat_tuple(index),
+            Kind::List => self.free_flat_list(index),
+            Kind::Slice => self.free_slice(index),
+            _ => false,
+        };
+        if freed {
             return;
         }
         if self.grave.busy {
@@ -433,9 +439,11 @@ impl Heap {
             return true;
         }
         let items = &items[..usize::from(length).min(items.len())];
+        // Not even if every item is the same object: freeing it here would go down a level of the native stack.
+        let enough = items.len() as u32;
         let dies = |heap: &Heap, item: Value| match item.counted() {
             Some((Kind::Str, _)) | None => false,
-            Some((kind, at)) => heap.counts[kind as usize][at as usize] == 1,
+            Some((kind, at)) => heap.counts[kind as usize][at as usize] <= enough,
         };
         if items.iter().any(|item| dies(self, *item)) {
             return false;
@@ -444,6 +452,31 @@ impl Heap {
         self.used = self.used.saturating_sub(std::mem::size_of::<TupleData>() + 4);
         self.tuples.free.push(index);
         items.iter().for_each(|item| self.release(*item));
+        true
+    }
+
+    /// Frees a small list in which nothing dies but strings, without the work list; false if it is of another kind.
+    #[inline]
+    fn free_flat_list(&mut self, index: u32) -> bool {
+        let data = &mut self.lists.slots[index as usize];
+        if data.items.len() > spare::LARGEST {
+            return false;
+        }
+        // As for tuples: nothing may die even if every item is the same object.
+        let enough = data.items.len() as u32;
+        let dies = |item: &Value| match item.counted() {
+            Some((Kind::Str, _)) | None => false,
+            Some((kind, at)) => self.counts[kind as usize][at as usize] <= enough,
+        };
+        if data.items.iter().any(dies) {
+            return false;
+        }
+        let items = std::mem::take(&mut data.items);
+        let charged = std::mem::take(&mut data.charged);
+        self.used = self.used.saturating_sub(charged + std::mem::size_of::<ListData>() + 4);
+        self.lists.free.push(index);
+        items.iter().for_each(|item| self.release(*item));
+        self.spare.keep_list(items);
         true
     }
 

@@ -1,6 +1,6 @@
 //! The algebra of sets. Items keep the hashes they were put in with.
 
-use super::{Entry, Heap, Outcome, Set, Table, Value};
+use super::{table, Entry, Heap, Outcome, Set, Table, Value};
 
 /// An operator of two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub enum Algebra {
 impl Heap {
     /// `a` and `b` combined to a new set: owned. The items of `a` come first. The room has been asked for.
     pub fn combine_sets(&mut self, operator: Algebra, a: Set, b: Set, frozen: bool) -> Set {
+        if operator == Algebra::Union && self.sets[a].table.len() > table::SMALL {
+            return self.union_of(a, b, frozen);
+        }
         let mut kept = self.spare.set();
         let (x, y) = (&self.sets[a].table, &self.sets[b].table);
         let has = |table: &Table<()>, entry: &Entry<()>| table.find(self, entry.hash, entry.key).is_some();
@@ -39,6 +42,18 @@ impl Heap {
         }
         kept.iter().for_each(|entry| self.retain(entry.key));
         self.new_set_from(Table::of_distinct(kept), frozen)
+    }
+
+    /// `a | b`: the table of `a` is copied as it is, its index too.
+    fn union_of(&mut self, a: Set, b: Set, frozen: bool) -> Set {
+        let mut table = self.sets[a].table.clone();
+        for entry in self.sets[b].table.iter() {
+            if self.sets[a].table.find(self, entry.hash, entry.key).is_none() {
+                table.insert_new(entry.hash, entry.key, ());
+            }
+        }
+        table.iter().for_each(|entry| self.retain(entry.key));
+        self.new_set_from(table, frozen)
     }
 
     /// Changes `a` to `a` and `b` combined.

@@ -91,8 +91,8 @@ fn listed(vm: &mut Vm, args: &Args<'_>, mode: IterMode) -> NativeReturn {
             IterMode::Items => vm.heap.share(entry.key),
             IterMode::Values => vm.heap.share(entry.value),
             IterMode::Pairs => {
-                let pair = [vm.heap.share(entry.key), vm.heap.share(entry.value)];
-                vm.heap.new_tuple(&pair)
+                let (key, item) = (vm.heap.share(entry.key), vm.heap.share(entry.value));
+                vm.heap.new_pair(key, item)
             }
         });
     }

@@ -59,10 +59,8 @@ impl Vm {
         };
         let Some(item) = found else { return self.item_rest(regs, code, d, a, b) };
         self.heap.retain(item);
-        self.consume(regs, code.locals, a);
-        self.consume(regs, code.locals, b);
-        self.put(regs, d, item);
-        Ok(())
+        self.consume_both(regs, code.locals, a, b);
+        self.put_last(regs, d, item)
     }
 
     #[inline(never)]
@@ -126,8 +124,7 @@ impl Vm {
         let Some(item) = found else { return self.item_int_rest(regs, code, d, a, i) };
         self.heap.retain(item);
         self.consume(regs, code.locals, a);
-        self.put(regs, d, item);
-        Ok(())
+        self.put_last(regs, d, item)
     }
 
     #[inline(never)]
@@ -181,8 +178,7 @@ impl Vm {
             (Value::Dict(dict), index) if !index.is_unset() => self.heap.dict_set(dict, index, value),
             _ => self.set_item_rest(code, a, b, [container, index, value]),
         };
-        self.consume(regs, code.locals, a);
-        self.consume(regs, code.locals, b);
+        self.consume_both(regs, code.locals, a, b);
         result
     }
 

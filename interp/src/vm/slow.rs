@@ -48,6 +48,41 @@ impl Vm {
         }
     }
 
+    /// [`Vm::consume`] of two registers.
+    #[inline(always)]
+    pub(crate) fn consume_both(&mut self, regs: &mut Registers, locals: Reg, a: Reg, b: Reg) {
+        if a >= locals || b >= locals {
+            self.drop_both(regs, locals, a, b);
+        }
+    }
+
+    #[inline(never)]
+    fn drop_both(&mut self, regs: &mut Registers, locals: Reg, a: Reg, b: Reg) {
+        for r in [a, b] {
+            if r >= locals {
+                let old = std::mem::replace(&mut regs[r as usize], Value::Unset);
+                self.heap.release(old);
+            }
+        }
+    }
+
+    /// [`Vm::put`] as the last thing an instruction does.
+    #[inline(always)]
+    pub(crate) fn put_last(&mut self, regs: &mut Registers, d: Reg, value: Value) -> Outcome<()> {
+        if regs[d as usize].is_counted() {
+            return self.put_counted_last(regs, d, value);
+        }
+        regs[d as usize] = value;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn put_counted_last(&mut self, regs: &mut Registers, d: Reg, value: Value) -> Outcome<()> {
+        let old = std::mem::replace(&mut regs[d as usize], value);
+        self.heap.release(old);
+        Ok(())
+    }
+
     /// [`Vm::consume`] of a register that holds a str.
     #[inline(always)]
     pub(crate) fn consume_str(&mut self, regs: &mut Registers, locals: Reg, r: Reg, text: Str) {
@@ -139,6 +174,11 @@ impl Vm {
                 self.put(regs, d, left);
                 return Ok(None);
             }
+            if let (Some(sum), false) = (self.add_lists(x, y), inplace) {
+                self.consume_both(regs, code.locals, a, b);
+                self.put(regs, d, sum);
+                return Ok(None);
+            }
         }
         if left.is_unset() {
             self.consume(regs, code.locals, b);
@@ -160,6 +200,21 @@ impl Vm {
         self.consume(regs, code.locals, a);
         self.consume(regs, code.locals, b);
         self.finish_step(regs, d, result)
+    }
+
+    /// `x + y` of two small lists: owned.
+    fn add_lists(&mut self, x: List, y: List) -> Option<Value> {
+        const SMALL: usize = 256;
+        let size = self.heap.list(x).len() + self.heap.list(y).len();
+        if size > SMALL {
+            return None;
+        }
+        let mut items = self.heap.list_buffer(size);
+        items.extend_from_slice(self.heap.list(x));
+        items.extend_from_slice(self.heap.list(y));
+        items.iter().for_each(|item| self.heap.retain(*item));
+        self.spend(size / 16);
+        Some(self.heap.new_list(items))
     }
 
     /// Appends the items of `y` to `x`, a list that dies in a sum, if nobody else holds it and both are small: then it
@@ -392,8 +447,7 @@ impl Vm {
             }
             _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
         };
-        self.consume(regs, code.locals, a);
-        self.consume(regs, code.locals, b);
+        self.consume_both(regs, code.locals, a, b);
         Ok(found)
     }
 
