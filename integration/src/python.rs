@@ -29,7 +29,12 @@ pub fn python3() -> Option<PathBuf> {
         })
 }
 
-/// Another interpreter by PATH, if it starts.
+/// Lua 5.4 by PATH, if it starts.
+pub fn lua() -> Option<PathBuf> {
+    by_path("lua5.4").into_iter().find(|path| starts(path, &["-v"]))
+}
+
+/// Another interpreter of Python by PATH, if it starts.
 pub fn installed(name: &str) -> Option<PathBuf> {
     by_path(name).into_iter().find(|path| answers(path))
 }
@@ -57,7 +62,11 @@ fn below_pyenv(version: &str, name: &str) -> Vec<PathBuf> {
 
 /// A version manager's stand-in exists as a file but does not run without a chosen version.
 fn answers(path: &Path) -> bool {
+    starts(path, &["-c", "pass"])
+}
+
+fn starts(path: &Path, arguments: &[&str]) -> bool {
     let mut command = Command::new(path);
-    command.args(["-c", "pass"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

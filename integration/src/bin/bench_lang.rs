@@ -1,7 +1,7 @@
 //! The language benchmarks (`integration/benches/lang`, plain scripts that also run under CPython).
 //!
 //! `bench_lang [--rounds N] [--only TEXT] [--programs DIRECTORY]...` prints user CPU of `repy-interp` and its ratio to
-//! the other interpreters installed. Rounds are interleaved, so that a machine that becomes slower slows every column;
+//! the other interpreters installed: CPython 2.7 and 3, PyPy, and Lua for the programs that have a twin in it. Rounds are interleaved, so that a machine that becomes slower slows every column;
 //! ratios are those of medians.
 //!
 //! `bench_lang --check` counts the instructions of the small form of every program (callgrind) and fails if one needs
@@ -37,6 +37,8 @@ struct Runner {
     name: String,
     program: PathBuf,
     arguments: Vec<String>,
+    /// The suffix of the programs it runs, where it is of another language: such a program lies beside ours.
+    twin: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -107,19 +109,34 @@ fn programs(options: &Options) -> Outcome<Vec<Program>> {
 
 fn ours() -> Runner {
     let arguments = ["--unconfined", "--simple"].map(String::from).to_vec();
-    Runner { name: "repy".into(), program: bin("repy-interp"), arguments }
+    Runner { name: "repy".into(), program: bin("repy-interp"), arguments, twin: None }
 }
 
 fn runners() -> Vec<Runner> {
-    let plain = |name: &str, program: PathBuf| Runner { name: name.into(), program, arguments: Vec::new() };
+    let plain = |name: &str, program: PathBuf| Runner {
+        name: name.into(),
+        program,
+        arguments: Vec::new(),
+        twin: None,
+    };
     let mut runners = vec![ours()];
     runners.extend(python::python27().map(|path| plain("python2.7", path)));
     runners.extend(python::python3().map(|path| plain("python3", path)));
     runners.extend(python::installed("pypy3").map(|path| plain("pypy3", path)));
+    let lua = python::lua().map(|path| Runner { twin: Some("lua"), ..plain("lua5.4", path) });
+    runners.extend(lua);
     runners
 }
 
 impl Runner {
+    /// The form of a program that it runs, if there is one.
+    fn form(&self, program: &Program) -> Option<PathBuf> {
+        match self.twin {
+            None => Some(program.path.clone()),
+            Some(suffix) => Some(program.path.with_extension(suffix)).filter(|path| path.exists()),
+        }
+    }
+
     /// Runs the program; its user CPU in seconds and its output.
     fn run(&self, program: &Path) -> Outcome<(f64, Vec<u8>)> {
         use nix::sys::resource::{getrusage, UsageWho};
@@ -157,6 +174,10 @@ fn table(options: &Options) -> Outcome<()> {
             Ok(medians) => {
                 print!("{:16} {:9.1}", program.name, medians[0] * 1e3);
                 for (column, value) in medians.iter().enumerate().skip(1) {
+                    if value.is_nan() {
+                        print!(" {:>11} {:>7}", "-", "-");
+                        continue;
+                    }
                     let ratio = value / medians[0];
                     logs[column].push(ratio.ln());
                     print!(" {:11.1} {ratio:6.2}x", value * 1e3);
@@ -188,7 +209,8 @@ fn measure(runners: &[Runner], program: &Program, rounds: usize) -> Outcome<Vec<
     let mut expected: Option<Vec<u8>> = None;
     for _ in 0..rounds {
         for (runner, times) in runners.iter().zip(&mut times) {
-            let (seconds, output) = runner.run(&program.path)?;
+            let Some(path) = runner.form(program) else { continue };
+            let (seconds, output) = runner.run(&path)?;
             times.push(seconds);
             match &expected {
                 Some(first) if *first != output => {

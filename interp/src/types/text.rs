@@ -620,7 +620,9 @@ fn program_text(vm: &mut Vm, item: Value, instance: Instance, mode: Mode) -> Out
             continue;
         }
         let (callee, args) = match found {
-            Value::Function(_) | Value::Native(_) => (vm.heap.share(found), CallArgs::One(vm.heap.share(item))),
+            Value::Function(_) | Value::Native(_) => {
+                (vm.heap.share(found), CallArgs::One(vm.heap.share(item)))
+            }
             other => (vm.heap.share(other), CallArgs::Many(Vec::new())),
         };
         return Ok(Some(call(callee, args, Box::new(Checked(of)))));
