@@ -97,7 +97,8 @@ fn refuse(mut host: RealHost, text: String) -> Outcome {
 /// Reads the start block.
 fn order(start: &OwnedFd) -> Result<Order, String> {
     let mut bytes = Vec::new();
-    let mut piece = vec![0; 64 * 1024];
+    // Most blocks are short, and each fresh page of memory takes time at every start.
+    let mut piece = vec![0; 8 * 1024];
     loop {
         let count = nix::sys::uio::pread(start, &mut piece, bytes.len() as i64)
             .map_err(|errno| format!("cannot read the start block: {errno}"))?;

@@ -1,32 +1,17 @@
-//! The empty network of the sandbox, made while the launcher still reads.
-//!
-//! Making a network namespace keeps the kernel busy for 300 to 500
-//! microseconds, more than anything else of a start, and needs nothing of the
-//! policy. A thread does it meanwhile, where the launcher is root; the launcher
-//! joins the namespace for the length of its `clone3` and goes back. Where that
-//! is not possible, `clone3` makes it.
+//! The empty network of the sandbox, made while the launcher still reads
+//! (see `sys::beside`). The launcher joins it for the length of its `clone3` and
+//! goes back. Where it could not be made early, `clone3` makes it.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread::{Builder, JoinHandle};
 
-use nix::sched::{setns, unshare, CloneFlags};
+use nix::sched::{setns, CloneFlags};
 
-use crate::sys::{descriptor, Errno, Sys};
-
-/// Enough for two system calls.
-const STACK: usize = 64 << 10;
+use crate::sys::beside::{self, Beside, Networks};
+use crate::sys::{Errno, Sys};
 
 /// A network namespace in the making.
-#[derive(Debug)]
 pub struct EarlyNetwork {
-    maker: JoinHandle<Sys<Namespaces>>,
-}
-
-/// The new network namespace and the launcher's own.
-#[derive(Debug)]
-struct Namespaces {
-    new: OwnedFd,
-    own: OwnedFd,
+    made: Beside,
 }
 
 impl EarlyNetwork {
@@ -36,21 +21,9 @@ impl EarlyNetwork {
         if !nix::unistd::geteuid().is_root() {
             return None;
         }
-        let maker = Builder::new().stack_size(STACK).spawn(make).ok()?;
-        Some(EarlyNetwork { maker })
+        let made = beside::begin().ok()?;
+        Some(EarlyNetwork { made })
     }
-
-    /// Waits until it is made and the thread has ended; None where it could not be made.
-    fn made(self) -> Option<Namespaces> {
-        self.maker.join().ok()?.ok()
-    }
-}
-
-fn make() -> Sys<Namespaces> {
-    let own = descriptor::open(c"/proc/thread-self/ns/net", libc::O_RDONLY)?;
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let new = descriptor::open(c"/proc/thread-self/ns/net", libc::O_RDONLY)?;
-    Ok(Namespaces { new, own })
 }
 
 /// The launcher in the sandbox's network, until it leaves.
@@ -60,10 +33,10 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Enters the network that was begun early, if it is wanted. None where there is
-    /// none: then the launcher is where it was. In either case no thread is left.
-    pub fn enter(early: Option<EarlyNetwork>, wanted: bool) -> Option<Visit> {
-        let Namespaces { new, own } = early?.made().filter(|_| wanted)?;
+    /// Enters the network that was begun early. None where there is none: then the
+    /// launcher is where it was.
+    pub fn enter(early: Option<EarlyNetwork>) -> Option<Visit> {
+        let Networks { own, new } = early?.made.take()?;
         setns(new.as_fd(), CloneFlags::CLONE_NEWNET).ok()?;
         Some(Visit { own })
     }
@@ -72,7 +45,7 @@ impl Visit {
     ///
     /// # Errors
     /// None that a kernel gives to whom it let in.
-    pub fn leave(self) -> Result<(), Errno> {
-        Ok(setns(self.own.as_fd(), CloneFlags::CLONE_NEWNET)?)
+    pub fn leave(self) -> Sys<()> {
+        setns(self.own.as_fd(), CloneFlags::CLONE_NEWNET).map_err(Errno::from)
     }
 }

@@ -21,6 +21,9 @@ use terminal::Escaper;
 /// Most that is read at once, and so most that is held for a slow reader.
 const PIECE: usize = 64 << 10;
 
+/// Room for pieces until one fills it: most programs never do, and fresh memory takes time.
+const FIRST_ROOM: usize = 8 << 10;
+
 /// After a small piece, the next look at the same pipe waits this long, and
 /// twice as long after each further one that comes at once: a sandbox that writes
 /// single bytes cannot keep the supervisor busy.
@@ -134,7 +137,7 @@ impl Output {
             out: Stream::new(out, Meter::new(lograte, burst, now), now),
             err: Stream::new(err, Meter::new(lograte, lograte.max(TRACEBACK), now), now),
             log,
-            buffer: vec![0; PIECE],
+            buffer: vec![0; FIRST_ROOM],
         }
     }
 
@@ -153,7 +156,10 @@ impl Output {
             Which::Out => &mut self.out,
             Which::Err => &mut self.err,
         };
-        stream.read(&mut self.buffer, self.log.as_mut(), now);
+        let length = stream.read(&mut self.buffer, self.log.as_mut(), now);
+        if length == self.buffer.len() {
+            self.buffer.resize(PIECE, 0);
+        }
     }
 
     /// Writes what a stream now has room for.
@@ -284,29 +290,32 @@ impl Stream {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8], log: Option<&mut CircularLog>, now: Instant) {
-        let Some(source) = &self.source else { return };
+    /// Reads one piece, whose length it gives, and passes it on.
+    fn read(&mut self, buffer: &mut [u8], log: Option<&mut CircularLog>, now: Instant) -> usize {
+        let Some(source) = &self.source else { return 0 };
         match unistd::read(source, buffer) {
             Ok(0) => {
                 self.source = None;
                 self.end();
             }
             Ok(length) => {
-                self.rest(length, now);
+                self.rest(length < buffer.len() / 2, now);
                 if self.meter.ready(now) == Ready::Never {
                     self.dropped += length as u64;
                 } else {
                     self.meter.charge(length, now);
                     self.pass(&buffer[..length], log);
                 }
+                return length;
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.source = None,
         }
+        0
     }
 
-    /// Decides when the pipe is looked at again, after a piece of this length.
-    fn rest(&mut self, length: usize, now: Instant) {
+    /// Decides when the pipe is looked at again, after a piece.
+    fn rest(&mut self, small: bool, now: Instant) {
         let (since, pieces) = self.pieces;
         let passed = now.saturating_duration_since(since);
         if passed < Duration::from_secs(1) {
@@ -322,7 +331,7 @@ impl Stream {
             (false, true) => (self.pause * 2).min(LONGEST_PAUSE),
             (false, false) => PAUSE,
         };
-        self.not_before = (length < PIECE / 2).then(|| now + self.pause);
+        self.not_before = small.then(|| now + self.pause);
     }
 
     /// As `read`, without regard to the meter, for the rest after the end.

@@ -44,6 +44,10 @@ const SECOND: Duration = Duration::from_secs(1);
 /// holds it, and waiting more would only hide that.
 const DEATH: Duration = Duration::from_millis(1_500);
 
+/// How long an interpreter that has said its last word may take to end before all it could
+/// still do is waited for again.
+const FAREWELL: Duration = Duration::from_millis(20);
+
 /// How long the broker may take to notice that the run is over.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -130,6 +134,8 @@ struct Supervisor<'s> {
     /// Frames for the partner were read, and it has not been told that all that
     /// was printed before them is passed on.
     settling: bool,
+    /// The interpreter has said its last word: until then its end alone is waited for.
+    farewell: Option<Instant>,
     /// When the operator left a session.
     left: Option<Instant>,
     notes: Vec<String>,
@@ -176,6 +182,7 @@ pub fn supervise<'s>(run: Run<'s>, signals: &'s mut Signals, outward: &'s mut Ou
         killed_at: None,
         signalled: None,
         settling: false,
+        farewell: None,
         left: None,
         notes: Vec::new(),
     };
@@ -318,6 +325,9 @@ impl Supervisor<'_> {
                     self.kill(Cause::Protocol(what));
                 }
                 self.settling = self.control.partner().is_some();
+                if self.control.told().outcome.is_some() && !self.settling && self.farewell.is_none() {
+                    self.farewell = Some(now + FAREWELL);
+                }
             }
             Ready::Read(which) => self.pass_on(|output| output.read(which, now)),
             Ready::Write(which) => self.pass_on(|output| output.write(which)),

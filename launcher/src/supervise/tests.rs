@@ -150,12 +150,13 @@ fn too_much_memory() {
 fn a_share_of_the_processor() {
     let mut stage = Stage::new();
     let mut run = stage.run("while :; do :; done", &[]);
-    run.cpu_share = 0.2;
+    // So little that it must be held even where ten others want the processor.
+    run.cpu_share = 0.05;
     run.wall = Some(Duration::from_millis(1_500));
     let ended = stage.supervise(run);
     assert_eq!(ended.finding.ending, Ending::HardLimit);
     let (stops, _) = ended.used.stops.unwrap();
-    assert!(stops > 5 && ended.used.cpu < Duration::from_millis(400), "{:?}", ended.used);
+    assert!(stops > 2 && ended.used.cpu < Duration::from_millis(200), "{:?}", ended.used);
 }
 
 #[test]

@@ -86,6 +86,12 @@ impl Supervisor<'_> {
     pub(super) fn wait(&mut self, now: Instant) -> Found {
         let until = self.deadline(now);
         let tick = self.watch.tick_at().filter(|_| self.cause.is_none());
+        if let Some(end) = self.farewell.filter(|end| now < *end) {
+            // The kernel closes what a process held one by one, and would wake us for each.
+            let mut waiting = Waiting::new(Ready::Sandbox, self.pidfd.as_fd());
+            waiting.add(Ready::Signal, Some(self.signals.readable()), PollFlags::POLLIN);
+            return found(waiting.poll(timeout(Some(until.map_or(end, |until| until.min(end))), now)));
+        }
         let (input, room) = (PollFlags::POLLIN, PollFlags::POLLOUT);
         let mut waiting = Waiting::new(Ready::Sandbox, self.pidfd.as_fd());
         waiting.add(Ready::Signal, Some(self.signals.readable()), input);
@@ -106,17 +112,7 @@ impl Supervisor<'_> {
         // A pipe that rests can rest until the tick that comes anyway.
         let wake = interest.wake.filter(|wake| tick.is_none_or(|tick| tick > *wake + TICK));
         let until = [until, wake].into_iter().flatten().min();
-        let nothing = Found { what: [Ready::Sandbox; MOST], length: 0 };
-        match waiting.poll(timeout(until, now)) {
-            Ok(found) => found,
-            // A signal: its pipe is readable the next time.
-            Err(Errno::EINTR) => nothing,
-            Err(_) => {
-                // Out of kernel memory: not a reason to spin.
-                std::thread::sleep(Duration::from_millis(10));
-                nothing
-            }
-        }
+        found(waiting.poll(timeout(until, now)))
     }
 
     /// The next time at which something is due.
@@ -161,6 +157,21 @@ impl Supervisor<'_> {
             }
         }
         true
+    }
+}
+
+/// What a wait found; nothing if it failed.
+fn found(result: Result<Found, Errno>) -> Found {
+    let nothing = Found { what: [Ready::Sandbox; MOST], length: 0 };
+    match result {
+        Ok(found) => found,
+        // A signal: its pipe is readable the next time.
+        Err(Errno::EINTR) => nothing,
+        Err(_) => {
+            // Out of kernel memory: not a reason to spin.
+            std::thread::sleep(Duration::from_millis(10));
+            nothing
+        }
     }
 }
 

@@ -116,6 +116,8 @@ pub fn trace(words: &[String]) -> Option<()> {
 struct Seen {
     /// Processes that have a filter, and whose it is.
     kinds: BTreeMap<i64, &'static str>,
+    /// Calls of processes without one: of a child that was seen before its parent's fork was.
+    early: BTreeMap<i64, Vec<(u64, [u64; 6])>>,
     calls: BTreeSet<(&'static str, u64, [u64; 6])>,
 }
 
@@ -138,6 +140,8 @@ impl Seen {
             self.calls.insert((kind, number, arguments));
         } else if number == libc::SYS_seccomp as u64 && arguments[0] == 1 {
             self.kinds.insert(pid, "broker");
+        } else {
+            self.early.entry(pid).or_default().push((number, arguments));
         }
     }
 
@@ -146,6 +150,9 @@ impl Seen {
         let asked = call(libc::SYS_ptrace, &[PTRACE_GETEVENTMSG, parent, 0, address_mut(&mut child)]);
         if let (Ok(_), Some(kind)) = (asked, self.kinds.get(&parent).copied()) {
             self.kinds.insert(child, kind);
+            for (number, arguments) in self.early.remove(&child).unwrap_or_default() {
+                self.calls.insert((kind, number, arguments));
+            }
         }
     }
 }
