@@ -37,6 +37,9 @@ impl Visit {
     /// launcher is where it was.
     pub fn enter(early: Option<EarlyNetwork>) -> Option<Visit> {
         let Networks { own, new } = early?.made.take()?;
+        // Whoever is root only in a user namespace, on the host's network, could leave that
+        // and not come back: then it may not join it either.
+        setns(own.as_fd(), CloneFlags::CLONE_NEWNET).ok()?;
         setns(new.as_fd(), CloneFlags::CLONE_NEWNET).ok()?;
         Some(Visit { own })
     }
