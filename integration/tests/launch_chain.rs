@@ -315,3 +315,27 @@ fn what_cannot_be_executed_is_said() {
         start(std::path::Path::new("/tmp")).expect_stderr("not a regular file").expect_code(2);
     });
 }
+
+/// Root of a user namespace owns its own network, but not the host's: that it could leave and not
+/// join again.
+#[test]
+fn root_of_a_user_namespace_starts_on_either_network() {
+    let under = |options: &str, words: &[&std::ffi::OsStr], directory: &std::path::Path| {
+        let mut command = std::process::Command::new("unshare");
+        command.arg(options).args(words).current_dir(directory).stdin(std::process::Stdio::null());
+        command.output()
+    };
+    let setting = Setting::new("chain-namespaced", User::Caller);
+    let made = |options| under(options, &["true".as_ref()], setting.vessel());
+    if !integration::is_root() || !made("-Urn").is_ok_and(|output| output.status.success()) {
+        integration::skipped("root that can make a user namespace is needed");
+        return;
+    }
+    let launch = setting.launch(LIMITS, "pass\n").option("--without").option("cgroup").command();
+    let words: Vec<_> = std::iter::once(launch.get_program()).chain(launch.get_args()).collect();
+    let outcome = |options| {
+        let output = under(options, &words, setting.vessel()).expect("unshare runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(outcome("-Ur"), outcome("-Urn"));
+}
