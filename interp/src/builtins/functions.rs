@@ -6,7 +6,7 @@ use crate::types::kernel::long;
 use crate::types::support::{
     as_str, fail, integer, integer_argument, number, type_name, unpack, unwrap, Number,
 };
-use crate::types::{self, stepwise, text};
+use crate::types::{self, quick, stepwise, text};
 use crate::vm::native::{value, Args, NativeDef, NativeReturn, ANY};
 use crate::vm::{Iteration, Vm};
 use dashu_int::IBig;
@@ -340,25 +340,25 @@ impl stepwise::Stepwise for Zip {
 
 /// The built-in functions by name.
 pub const FUNCTIONS: &[NativeDef] = &[
-    NativeDef::function("abs", 1, 1, types::absolute),
-    NativeDef::function("chr", 1, 1, chr),
-    NativeDef::function("cmp", 0, ANY, cmp),
+    NativeDef::function("abs", 1, 1, types::absolute).quickly(quick::abs),
+    NativeDef::function("chr", 1, 1, chr).quickly(quick::chr),
+    NativeDef::function("cmp", 0, ANY, cmp).quickly(quick::cmp),
     NativeDef::function("divmod", 0, ANY, divmod),
     NativeDef::function("filter", 0, ANY, functional::filter),
     NativeDef::function("hex", 1, 1, hex),
     NativeDef::function("id", 1, 1, id),
-    NativeDef::function("isinstance", 0, ANY, isinstance),
+    NativeDef::function("isinstance", 0, ANY, isinstance).quickly(quick::isinstance),
     NativeDef::function("issubclass", 0, ANY, issubclass),
-    NativeDef::function("len", 1, 1, len),
+    NativeDef::function("len", 1, 1, len).quickly(quick::len),
     NativeDef::function("map", 0, ANY, functional::map),
-    NativeDef::function("max", 0, ANY, functional::max).with_keywords(),
-    NativeDef::function("min", 0, ANY, functional::min).with_keywords(),
+    NativeDef::function("max", 0, ANY, functional::max).with_keywords().quickly(quick::max),
+    NativeDef::function("min", 0, ANY, functional::min).with_keywords().quickly(quick::min),
     NativeDef::function("oct", 1, 1, oct),
-    NativeDef::function("ord", 1, 1, ord),
+    NativeDef::function("ord", 1, 1, ord).quickly(quick::ord),
     NativeDef::function("pow", 0, ANY, pow),
     NativeDef::function("range", 0, ANY, range),
     NativeDef::function("reduce", 0, ANY, functional::reduce),
-    NativeDef::function("repr", 1, 1, repr),
+    NativeDef::function("repr", 1, 1, repr).quickly(quick::repr),
     NativeDef::function("round", 0, 2, types::round).with_keywords(),
     NativeDef::function("sum", 0, ANY, functional::sum),
     NativeDef::function("zip", 0, ANY, zip),

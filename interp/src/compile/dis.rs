@@ -47,6 +47,7 @@ fn one(heap: &Heap, code: &Code, out: &mut String) -> std::fmt::Result {
             | Op::ClassSet { g, .. }
             | Op::NeedGlobal { g }
             | Op::Len { g, .. }
+            | Op::Builtin { g, .. }
             | Op::CallGlobal { g, .. } => {
                 write!(out, "  ; {}", heap.text(code.globals[usize::from(*g)].name))?;
             }

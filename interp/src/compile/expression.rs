@@ -744,6 +744,12 @@ impl Function<'_> {
                 self.arguments(call.positional)?;
                 self.code.span = e.span;
                 self.code.emit(Op::CallMethod { d, t, count });
+            } else if let Some((g, argument)) = self.quick_builtin(call)? {
+                let t = self.code.temporaries(2)?;
+                let a = self.operand(argument, Some(t + 1), &[])?;
+                self.code.span = e.span;
+                self.code.emit(Op::Builtin { d, t, a, g });
+                self.code.emit(Op::Call { d, t, count: 1 });
             } else if let Some((g, is_len)) = self.late_global(call)? {
                 if let (true, [value]) = (is_len, call.positional) {
                     let t = self.code.temporaries(2)?;
@@ -812,6 +818,19 @@ impl Function<'_> {
             Op::CallSpread { d, t, count, extra, k }
         });
         Ok(())
+    }
+
+    /// The built-in called and its one argument, if it has a short way and nobody can bind its name: then it can be
+    /// looked up after the argument.
+    fn quick_builtin<'e>(&mut self, call: &'e Call<'_>) -> Result<Option<(u16, &'e Expr<'e>)>, CompileError> {
+        let ExprKind::Name(symbol) = call.function.kind else { return Ok(None) };
+        let [argument] = call.positional else { return Ok(None) };
+        let name = self.context.module.symbols.name(symbol);
+        if !crate::types::quick::OF_ONE.contains(&name) || !self.is_free(symbol) {
+            return Ok(None);
+        }
+        let name = self.name(symbol);
+        Ok(Some((self.code.global(name)?, argument)))
     }
 
     /// The global called, if it can be looked up after the arguments: they call nothing that could bind it anew.

@@ -439,16 +439,19 @@ impl<'a> Function<'a> {
 
     /// The value of `True` or `False`, unless the name is bound somewhere or may be.
     pub fn truth_name(&self, symbol: Symbol) -> Option<bool> {
-        if self.context.open {
-            return None;
-        }
         let value = match self.context.module.symbols.name(symbol) {
             "True" => true,
             "False" => false,
             _ => return None,
         };
-        let free = self.place(symbol) == Place::Global && !self.context.scopes.scopes[0].binds(symbol);
-        free.then_some(value)
+        self.is_free(symbol).then_some(value)
+    }
+
+    /// Whether a name is one that nobody binds.
+    pub fn is_free(&self, symbol: Symbol) -> bool {
+        !self.context.open
+            && self.place(symbol) == Place::Global
+            && !self.context.scopes.scopes[0].binds(symbol)
     }
 
     /// Stores register `a`, consuming a temporary.

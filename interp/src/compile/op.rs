@@ -259,6 +259,9 @@ pub enum Op {
 
     /// `d = t(t + 1, …)`, `count` positional arguments
     Call { d: Reg, t: Reg, count: u8 },
+    /// `d = globals[g](a)` by the short way of a built-in, passing over the next instruction; if that cannot be, `t` and
+    /// `t + 1` are laid out for the next one, a call.
+    Builtin { d: Reg, t: Reg, a: Reg, g: u16 },
     /// `d = globals[g](t + 1, …)`
     CallGlobal { d: Reg, t: Reg, count: u8, g: u16 },
     /// Raises unless `globals[g]` is bound: it is called by a `CallGlobal` to come, after what its arguments raise.

@@ -3,6 +3,7 @@ use super::chain::chain;
 use super::gather::{gather, give_back, Then};
 use super::hook;
 use super::lists::{finish, split_class};
+use super::quick;
 use super::stepwise;
 use super::support::{fail, release_all, unpack, unwrap};
 use super::tables::{are_small, Entries, FillDict, Listed, Merge};
@@ -415,8 +416,8 @@ pub const METHODS: &[NativeDef] = &[
     NativeDef::method("clear", 0, 0, clear),
     NativeDef::method("copy", 0, 0, copy),
     NativeDef::function("fromkeys", 1, 2, fromkeys),
-    NativeDef::method("get", 0, ANY, get),
-    NativeDef::method("has_key", 1, 1, has_key),
+    NativeDef::method("get", 0, ANY, get).quickly(quick::dict_get),
+    NativeDef::method("has_key", 1, 1, has_key).quickly(quick::has_key),
     NativeDef::method("items", 0, 0, items),
     NativeDef::method("iteritems", 0, 0, iteritems),
     NativeDef::method("iterkeys", 0, 0, iterkeys),

@@ -2,6 +2,7 @@
 use super::chain::chain;
 use super::comparing;
 use super::gather::{gather, give_back, Then};
+use super::quick;
 use super::stepwise::{ITEMS, STEP_COST};
 use super::support::{fail, integer_argument, number, release_all, type_name, unwrap, Number};
 use crate::heap::{Builtin, List, Outcome, Style, Value};
@@ -321,12 +322,12 @@ fn show(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 /// Methods of `list`.
 pub const LIST_METHODS: &[NativeDef] = &[
-    NativeDef::method("append", 1, 1, append),
+    NativeDef::method("append", 1, 1, append).quickly(quick::append),
     NativeDef::method("count", 1, 1, count),
     NativeDef::method("extend", 1, 1, extend_method),
     NativeDef::method("index", 1, 3, index),
     NativeDef::method("insert", 2, 2, insert),
-    NativeDef::method("pop", 0, 1, pop),
+    NativeDef::method("pop", 0, 1, pop).quickly(quick::pop),
     NativeDef::method("remove", 1, 1, remove),
     NativeDef::method("reverse", 0, 0, reverse),
     NativeDef::method("sort", 0, 3, super::sorting::sort).with_keywords(),

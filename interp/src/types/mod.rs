@@ -28,6 +28,7 @@ mod numbers;
 mod operators;
 mod percent;
 mod percent_quick;
+pub mod quick;
 pub(crate) mod sets;
 mod sorting;
 pub mod stepwise;

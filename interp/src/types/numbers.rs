@@ -60,7 +60,7 @@ fn from_text(vm: &mut Vm, text: &[u8], base: i64, to_long: bool) -> NativeReturn
 }
 
 /// The value of a short decimal text, without the long way round.
-fn short_decimal(text: &[u8]) -> Option<i64> {
+pub(super) fn short_decimal(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),

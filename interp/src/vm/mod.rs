@@ -56,10 +56,13 @@ use crate::check::Checked;
 use crate::compile::{Code, CompileError, World};
 use crate::heap::{Builtin, Class, Dict, FunctionData, Heap, NativeId, Outcome, Str, Table, Value};
 use crate::syntax::ast::Module;
-use native::{Getter, NativeDef, NativeFn, NativeReturn};
+use native::{Getter, NativeDef, NativeFn, NativeReturn, QuickFn};
 
 /// Registers of a window: all that `u8` operands can reach, so that no access is checked.
 pub(crate) const WINDOW: usize = 256;
+
+/// Numbers of the classes that may have a short way of being called.
+pub(crate) const QUICK_CLASSES: usize = 16;
 
 /// Deepest nesting of calls, as in CPython 2.7.
 pub const RECURSION_LIMIT: usize = 1000;
@@ -133,12 +136,12 @@ pub struct Vm {
     pub(crate) builtins: Table<Value>,
     pub(crate) builtins_version: u64,
     constructors: Vec<Option<NativeFn>>,
+    /// Short ways of built-in classes, which have the first numbers of all.
+    quick_constructors: [Option<QuickFn>; QUICK_CLASSES],
     getters: std::collections::HashMap<(Class, Str), Getter>,
     pub(crate) modules: Vec<Rc<Code>>,
     pub(crate) range: Value,
     pub(crate) xrange: Value,
-    pub(crate) append: Value,
-    pub(crate) len: Value,
 }
 
 impl Vm {
@@ -181,12 +184,11 @@ impl Vm {
             builtins: Table::new(),
             builtins_version: 0,
             constructors: Vec::new(),
+            quick_constructors: [None; QUICK_CLASSES],
             getters: std::collections::HashMap::new(),
             modules: Vec::new(),
             range: Value::Unset,
             xrange: Value::Unset,
-            append: Value::Unset,
-            len: Value::Unset,
         };
         for (class, rows) in crate::types::METHODS {
             vm.define_methods(*class, rows);
@@ -198,14 +200,12 @@ impl Vm {
         for (class, constructor) in crate::types::CONSTRUCTORS {
             vm.set_constructor(class.class(), *constructor);
         }
+        for (class, quick) in crate::types::quick::CONSTRUCTORS {
+            vm.quick_constructors[class.class().index()] = Some(*quick);
+        }
         crate::builtins::install(&mut vm);
         vm.range = vm.builtin(b"range").unwrap_or(Value::Unset);
-        vm.len = vm.builtin(b"len").unwrap_or(Value::Unset);
         vm.xrange = vm.builtin(b"xrange").unwrap_or(Value::Unset);
-        let append = vm.heap.intern(b"append");
-        if let Some((append, _)) = vm.heap.class_attribute(Builtin::List.class(), append) {
-            vm.append = append;
-        }
         vm
     }
 

@@ -54,6 +54,12 @@ impl Args<'_> {
 /// The code of a native.
 pub type NativeFn = fn(&mut Vm, Args<'_>) -> NativeReturn;
 
+/// A short way of a native for the arguments programs mostly give it: it gives an owned value, and never raises, calls
+/// or waits; or `Unset` (then it has changed nothing), and the native itself is called. The object of a method comes
+/// first. It may take arguments out by leaving `Unset` in their place; the others stay the caller's. It must not take
+/// longer than a few hundred instructions do.
+pub type QuickFn = fn(&mut Vm, &mut [Value]) -> Value;
+
 /// What a native returns: see [`Flow`].
 pub type NativeReturn = Result<Flow, Raised>;
 
@@ -159,6 +165,8 @@ pub struct NativeDef {
     pub method: bool,
     /// The code.
     pub call: NativeFn,
+    /// What is tried first.
+    pub quick: Option<QuickFn>,
 }
 
 /// Functions of one argument that 2.7 counts in digits.
@@ -173,17 +181,22 @@ pub const ANY: u8 = u8::MAX;
 impl NativeDef {
     /// A function.
     pub const fn function(name: &'static str, min: u8, max: u8, call: NativeFn) -> NativeDef {
-        NativeDef { name, min, max, keywords: false, method: false, call }
+        NativeDef { name, min, max, keywords: false, method: false, call, quick: None }
     }
 
     /// A method; `min` and `max` do not count the object.
     pub const fn method(name: &'static str, min: u8, max: u8, call: NativeFn) -> NativeDef {
-        NativeDef { name, min, max, keywords: false, method: true, call }
+        NativeDef { name, min, max, keywords: false, method: true, call, quick: None }
     }
 
     /// The same, accepting keywords.
     pub const fn with_keywords(self) -> NativeDef {
         NativeDef { keywords: true, ..self }
+    }
+
+    /// The same, with a short way that is tried first.
+    pub const fn quickly(self, quick: QuickFn) -> NativeDef {
+        NativeDef { quick: Some(quick), ..self }
     }
 
     /// Raises the TypeError of 2.7 if the number of arguments is wrong.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::native::{Args, Flow, NativeFn, NativeReturn, ANY};
+use super::native::{Args, Flow, NativeFn, NativeReturn, QuickFn, ANY};
 use super::slow::Registers;
 use super::{Vm, RECURSION_LIMIT, WINDOW};
 use crate::compile::{Code, Reg, NO_ARITY};
@@ -302,6 +302,69 @@ impl Vm {
         Some(code)
     }
 
+    /// The short way of calling a built-in.
+    #[inline(always)]
+    fn quick_way(&self, callee: Value) -> Option<QuickFn> {
+        match callee {
+            Value::Native(native) => self.native(native).quick,
+            Value::Class(class) => *self.quick_constructors.get(class.index())?,
+            _ => None,
+        }
+    }
+
+    /// `d = t(t + 1, …)` with `count` arguments by the short way of a built-in, if `t` has one that takes them.
+    #[inline(never)]
+    pub(super) fn call_quick(&mut self, regs: &mut Registers, (d, t, count): (Reg, Reg, usize)) -> bool {
+        let t = usize::from(t);
+        let callee = regs[t];
+        let Some(quick) = self.quick_way(callee) else { return false };
+        let Some(args) = regs.get_mut(t + 1..t + 1 + count) else { return false };
+        let value = quick(self, args);
+        if value.is_unset() {
+            return false;
+        }
+        for place in args {
+            let old = std::mem::replace(place, Value::Unset);
+            self.heap.release(old);
+        }
+        regs[t] = Value::Unset;
+        if let Value::Class(_) = callee {
+            self.heap.release(callee);
+        }
+        self.put(regs, d, value);
+        true
+    }
+
+    /// `d = globals[g](a)` by the short way of a built-in; else false, and the call is laid out from `t` on.
+    #[inline(never)]
+    pub(super) fn op_builtin(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        (d, t, a): (Reg, Reg, Reg),
+        g: u16,
+    ) -> Outcome<bool> {
+        let site = &code.globals[usize::from(g)];
+        let version = u64::from(self.heap.dicts[code.home.get()].table.version());
+        let callee = match site.version.get() == version {
+            true => site.builtin.get(),
+            false => self.op_callee(code, g)?,
+        };
+        if let Some(quick) = self.quick_way(callee) {
+            // The only argument of a function is never taken out.
+            let value = quick(self, std::slice::from_mut(&mut regs[usize::from(a)]));
+            if !value.is_unset() {
+                self.consume(regs, code.locals, a);
+                self.put(regs, d, value);
+                return Ok(true);
+            }
+        }
+        let argument = self.own(regs, code, a)?;
+        regs[usize::from(t)] = self.heap.share(callee);
+        regs[usize::from(t.wrapping_add(1))] = argument;
+        Ok(false)
+    }
+
     #[inline(always)]
     fn call_native(
         &mut self,
@@ -311,37 +374,6 @@ impl Vm {
         on_object: bool,
     ) -> Outcome<Called> {
         let first = usize::from(t.wrapping_add(1));
-        if on_object && Value::Native(native).same(self.append) && count == 2 {
-            if let Value::List(list) = regs[first] {
-                regs[usize::from(t)] = Value::Unset;
-                let item = std::mem::replace(&mut regs[usize::from(t + 2)], Value::Unset);
-                let items = &mut self.heap.lists[list].items;
-                if items.len() < items.capacity() {
-                    items.push(item);
-                } else {
-                    self.heap.list_push(list, item)?;
-                }
-                regs[first] = Value::Unset;
-                self.heap.release_list(list);
-                self.put(regs, d, Value::None);
-                return Ok(Called::Done);
-            }
-        }
-        if count == 1 && Value::Native(native).same(self.len) {
-            let length = match regs[first] {
-                Value::Str(text) => Some(self.heap.bytes(text).len()),
-                Value::List(list) => Some(self.heap.list(list).len()),
-                Value::Tuple(tuple) => Some(self.heap.tuple(tuple).len()),
-                Value::Dict(dict) => Some(self.heap.dicts[dict].table.len()),
-                _ => None,
-            };
-            if let Some(length) = length {
-                regs[usize::from(t)] = Value::Unset;
-                self.put(regs, t + 1, Value::Unset);
-                self.put(regs, d, Value::Int(length as i64));
-                return Ok(Called::Done);
-            }
-        }
         let row = self.native(native);
         let (call, method) = (row.call, row.method);
         let given = count.wrapping_sub(usize::from(method));

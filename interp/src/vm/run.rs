@@ -215,6 +215,9 @@ impl Vm {
                                 enter!(callee, d, t, FrameKind::Store);
                             }
                         }
+                        if self.call_quick(regs, (d, t, count)) {
+                            continue 'ops;
+                        }
                         if let Value::Class(class) = regs[usize::from(t)] {
                             if let Some((callee, instance)) =
                                 self.constructs(regs, class, (t, count), frames.len())
@@ -411,6 +414,11 @@ impl Vm {
                         }
                     }
 
+                    Op::Builtin { d, t, a, g } => {
+                        if attempt!(self.op_builtin(regs, code, (d, t, a), g)) {
+                            rest.next();
+                        }
+                    }
                     Op::CallGlobal { ref d, ref t, ref count, ref g } => {
                         // Read as late as possible: they would be kept on the stack.
                         if let Some(callee) = self.enters_known(code, *g, *count, frames.len()) {
