@@ -87,10 +87,16 @@ impl Bytes {
         }
         let more = more.as_slice();
         match self {
-            Bytes::Heap(bytes) => bytes.extend_from_slice(more),
+            Bytes::Heap(bytes) => {
+                let wanted = bytes.len() + more.len();
+                if wanted > bytes.capacity() {
+                    bytes.reserve_exact(room_for(2 * wanted) - bytes.len());
+                }
+                bytes.extend_from_slice(more);
+            }
             Bytes::Inline(buffer) => {
                 let used = length_of(buffer);
-                let mut bytes = Vec::with_capacity((used + more.len()) * 2);
+                let mut bytes = Vec::with_capacity(room_for(2 * (used + more.len())));
                 bytes.extend_from_slice(&buffer[..used]);
                 bytes.extend_from_slice(more);
                 *self = Bytes::Heap(bytes);
@@ -117,6 +123,12 @@ impl Bytes {
 #[inline(always)]
 fn length_of(buffer: &Short) -> usize {
     usize::from(buffer[INLINE]).min(INLINE)
+}
+
+/// The room of a buffer for so many bytes: what the allocator gives for them anyway.
+#[inline(always)]
+pub fn room_for(size: usize) -> usize {
+    (size.saturating_add(7) & !15) + 8
 }
 
 /// A short string of at most [`INLINE`] bytes, put together in two registers: in memory, what is written in small pieces

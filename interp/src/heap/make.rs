@@ -49,7 +49,11 @@ impl Heap {
         match *bytes {
             [byte] => self.byte(byte),
             _ if bytes.len() <= bytes::INLINE => self.add_short(bytes::short(bytes)),
-            _ => self.add_str(Bytes::Heap(bytes.to_vec())),
+            _ => {
+                let mut buffer = self.spare.text(bytes.len());
+                buffer.extend_from_slice(bytes);
+                self.add_str(Bytes::Heap(buffer))
+            }
         }
     }
 
@@ -64,12 +68,14 @@ impl Heap {
     /// A part of a string: owned.
     #[inline]
     pub fn new_substr(&mut self, text: Str, lower: usize, upper: usize) -> Value {
-        match self.bytes(text)[lower..upper] {
+        let part = &self.strs[text].body.as_slice()[lower..upper];
+        match *part {
             [byte] => self.byte(byte),
-            ref part if part.len() <= bytes::INLINE => self.add_short(bytes::short(part)),
-            ref part => {
-                let body = Bytes::Heap(part.to_vec());
-                self.add_str(body)
+            _ if part.len() <= bytes::INLINE => self.add_short(bytes::short(part)),
+            _ => {
+                let mut buffer = self.spare.text(part.len());
+                buffer.extend_from_slice(part);
+                self.add_str(Bytes::Heap(buffer))
             }
         }
     }
@@ -149,6 +155,22 @@ impl Heap {
         }
     }
 
+    /// `left + right`, both borrowed, as a new string: owned. The room has been asked for.
+    pub fn joined_str(&mut self, left: Str, right: Str) -> Value {
+        let (first, second) = (&self.strs[left].body, &self.strs[right].body);
+        if let Some(both) = first.joined_inline(second) {
+            return match both[bytes::INLINE] {
+                1 => self.byte(both[0]),
+                _ => self.add_short(both),
+            };
+        }
+        let (first, second) = (first.as_slice(), second.as_slice());
+        let mut whole = self.spare.text(first.len() + second.len());
+        whole.extend_from_slice(first);
+        whole.extend_from_slice(second);
+        self.add_str(Bytes::Heap(whole))
+    }
+
     /// `left + right`. Takes `left` over and appends in place if nobody else
     /// holds it, which makes `s += c` linear; borrows `right`.
     pub fn concat_str(&mut self, left: Str, right: Str) -> Outcome<Value> {
@@ -168,18 +190,9 @@ impl Heap {
                 return Ok(Value::Str(left));
             }
         }
-        if let Some(both) = self.strs[left].body.joined_inline(&self.strs[right].body) {
-            self.release(Value::Str(left));
-            return Ok(match a + b {
-                1 => self.byte(both[0]),
-                _ => self.add_short(both),
-            });
-        }
-        let mut whole = Vec::with_capacity(a + b);
-        whole.extend_from_slice(self.bytes(left));
-        whole.extend_from_slice(self.bytes(right));
+        let whole = self.joined_str(left, right);
         self.release(Value::Str(left));
-        Ok(self.add_str(Bytes::take(whole)))
+        Ok(whole)
     }
 
     // ---- numbers ----

@@ -504,7 +504,9 @@ impl Heap {
         let body = &mut self.strs.slots[index as usize].body;
         if let Bytes::Heap(bytes) = body {
             self.used = self.used.saturating_sub(bytes.capacity());
+            let bytes = std::mem::take(bytes);
             *body = Bytes::EMPTY;
+            self.spare.keep_text(bytes);
         }
         self.used = self.used.saturating_sub(std::mem::size_of::<StrData>() + 4);
         self.strs.free.push(index);

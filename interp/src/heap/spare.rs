@@ -1,6 +1,7 @@
 //! Buffers of small containers that are gone, for the next ones: making and dropping a small list, dict or set then
 //! never asks the allocator.
 
+use super::bytes::room_for;
 use super::table::SMALL;
 use super::{Entry, Value};
 
@@ -13,12 +14,25 @@ pub(super) const LARGEST: usize = SIZES[2];
 /// Buffers of one size kept at most.
 const MOST: usize = 64;
 
+/// Sizes of the buffers of strings that are kept: 24, 40, 56 … bytes, as [`room_for`] gives them.
+const TEXT_SIZES: usize = 8;
+
+/// Largest of them, in bytes.
+const LARGEST_TEXT: usize = TEXT_SIZES * 16 + 8;
+
+/// Which of the sizes holds `room` bytes.
+#[inline(always)]
+fn text_size(room: usize) -> usize {
+    (room / 16).wrapping_sub(1)
+}
+
 /// The buffers, all of them empty.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     lists: [Vec<Vec<Value>>; SIZES.len()],
     dicts: Vec<Vec<Entry<Value>>>,
     sets: Vec<Vec<Entry<()>>>,
+    texts: [Vec<Vec<u8>>; TEXT_SIZES],
 }
 
 /// Which of the sizes has room for `count` items.
@@ -28,6 +42,29 @@ fn size_for(count: usize) -> usize {
 }
 
 impl Spare {
+    /// An empty buffer for a string of `size` bytes, more than fit in place.
+    #[inline]
+    pub(super) fn text(&mut self, size: usize) -> Vec<u8> {
+        let room = room_for(size);
+        match self.texts.get_mut(text_size(room)).and_then(Vec::pop) {
+            Some(buffer) => buffer,
+            None if room <= LARGEST_TEXT => Vec::with_capacity(room),
+            None => Vec::with_capacity(size),
+        }
+    }
+
+    /// Keeps the buffer of a string that is gone.
+    #[inline]
+    pub(super) fn keep_text(&mut self, mut bytes: Vec<u8>) {
+        let room = bytes.capacity();
+        if let Some(kept) = self.texts.get_mut(text_size(room)) {
+            if room_for(room) == room && kept.len() < MOST {
+                bytes.clear();
+                kept.push(bytes);
+            }
+        }
+    }
+
     /// An empty buffer for a list of `count` items, at most [`LARGEST`].
     #[inline]
     pub(super) fn list(&mut self, count: usize) -> Vec<Value> {

@@ -7,7 +7,14 @@ impl Heap {
     /// A changed copy of a string: owned. `change` works on the copy in place.
     #[inline]
     pub fn new_str_changed(&mut self, text: Str, change: impl FnOnce(&mut [u8])) -> Value {
-        let mut body = self.strs[text].body.clone();
+        let mut body = match &self.strs[text].body {
+            Bytes::Heap(bytes) => {
+                let mut buffer = self.spare.text(bytes.len());
+                buffer.extend_from_slice(bytes);
+                Bytes::Heap(buffer)
+            }
+            short => short.clone(),
+        };
         change(body.as_mut_slice());
         match *body.as_slice() {
             [byte] => self.byte(byte),

@@ -27,7 +27,7 @@ pub mod long_text;
 mod numbers;
 mod operators;
 mod percent;
-mod percent_quick;
+pub mod percent_quick;
 pub mod quick;
 pub(crate) mod sets;
 mod sorting;

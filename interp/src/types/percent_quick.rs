@@ -1,7 +1,6 @@
 //! The `%` operator where nothing can happen on the way: short formats of plain conversions, and values that no code of
 //! the program has a say in. Everything else, errors included, goes the long way of [`super::percent`].
 use super::kernel::percent::{float_text, plain_digits};
-use super::kernel::search::find_byte;
 use super::kernel::{float, strrepr};
 use crate::heap::{Heap, Str, Value};
 use crate::vm::Vm;
@@ -21,11 +20,20 @@ pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> Option<Value> {
 }
 
 /// One conversion.
+#[derive(Clone, Copy)]
 struct Conversion {
     left: bool,
     zero: bool,
     width: usize,
     precision: Option<usize>,
+}
+
+impl Conversion {
+    /// Whether the text stays as it is.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.width == 0 && self.precision.is_none()
+    }
 }
 
 fn fill(heap: &Heap, out: &mut Vec<u8>, format: Str, arguments: Value) -> Option<()> {
@@ -40,7 +48,7 @@ fn fill(heap: &Heap, out: &mut Vec<u8>, format: Str, arguments: Value) -> Option
         }
         _ => return None,
     };
-    while let Some(at) = find_byte(rest, b'%') {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at + 1..];
         if let [b'%', after @ ..] = rest {
@@ -99,7 +107,11 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
             }
             pad(out, conversion, plain_digits(code, item.as_int()?, &mut buffer), true);
         }
+        (b's' | b'r', Value::Int(i)) if conversion.is_plain() => {
+            out.extend_from_slice(plain_digits(b'd', i, &mut buffer));
+        }
         (b's' | b'r', Value::Int(i)) => text(out, conversion, plain_digits(b'd', i, &mut buffer)),
+        (b's', Value::Str(part)) if conversion.is_plain() => heap.push_bytes(out, part),
         (b's', Value::Str(part)) => {
             let part = heap.bytes(part);
             if part.len() > SHORT {

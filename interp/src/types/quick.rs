@@ -317,15 +317,24 @@ pub fn has_key(vm: &mut Vm, args: &mut [Value]) -> Value {
     }
 }
 
-/// `list.append(item)` where there is room.
+/// `list.append(item)` where there is room, or the list is small.
 pub fn append(vm: &mut Vm, args: &mut [Value]) -> Value {
     let [Value::List(list), ref mut item] = *args else { return Value::Unset };
-    let items = &mut vm.heap.lists[list].items;
-    if items.len() < items.capacity() {
-        items.push(std::mem::replace(item, Value::Unset));
-        return Value::None;
+    let items = &vm.heap.list(list);
+    if items.len() > SHORT && items.len() == vm.heap.lists[list].items.capacity() {
+        return Value::Unset;
     }
-    Value::Unset
+    match vm.heap.reserve_list(list, 1) {
+        Ok(()) => {
+            vm.heap.lists[list].items.push(std::mem::replace(item, Value::Unset));
+            Value::None
+        }
+        Err(raised) => {
+            let exception = vm.heap.take_raised(raised);
+            vm.heap.release(exception);
+            Value::Unset
+        }
+    }
 }
 
 /// `list.pop()`

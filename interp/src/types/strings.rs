@@ -436,45 +436,61 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
     })
 }
 
-/// `text.split(separator, most)` for a short text; the separator is not empty.
-fn split_short(vm: &mut Vm, this: Str, separator: Str, most: usize) -> NativeReturn {
-    let (text, wanted) = (vm.heap.bytes(this), vm.heap.bytes(separator));
-    let (length, width) = (text.len(), wanted.len());
-    let count = match *wanted {
-        [byte] => search::count_byte(text, byte).min(most),
-        _ => 0,
-    };
-    let mut items = vm.heap.list_buffer(count + 1);
+/// `text.split(separator, most)` for a short text; the separator is not empty. Owned.
+fn split_short(vm: &mut Vm, this: Str, separator: Str, most: usize) -> Value {
+    // A copy, since making strings moves others.
+    let mut text = std::mem::take(&mut vm.scratch);
+    vm.heap.push_bytes(&mut text, this);
+    let mut items;
     let mut start = 0;
-    while items.len() < most {
-        let found = search::find(&vm.heap.bytes(this)[start..], vm.heap.bytes(separator));
-        let Some(found) = found else { break };
-        items.push(vm.heap.new_substr(this, start, start + found));
-        start += found + width;
+    if let [byte] = *vm.heap.bytes(separator) {
+        let count = search::count_byte(&text, byte).min(most);
+        items = vm.heap.list_buffer(count + 1);
+        for part in text.split(|other| *other == byte).take(count) {
+            items.push(vm.heap.new_str(part));
+            start += part.len() + 1;
+        }
+    } else {
+        items = vm.heap.list_buffer(0);
+        while items.len() < most {
+            let wanted = vm.heap.bytes(separator);
+            let (found, width) = (search::find(&text[start..], wanted), wanted.len());
+            let Some(found) = found else { break };
+            items.push(vm.heap.new_str(&text[start..start + found]));
+            start += found + width;
+        }
     }
-    items.push(vm.heap.new_substr(this, start, length));
+    items.push(vm.heap.new_str(&text[start..]));
+    vm.give_scratch(text);
     vm.spend(items.len() / 4);
-    value(vm.heap.new_list(items))
+    vm.heap.new_list(items)
 }
 
-/// `text.split()` for a short text.
-fn words_short(vm: &mut Vm, this: Str) -> NativeReturn {
+/// `text.split()` for a short text: owned.
+fn words_short(vm: &mut Vm, this: Str) -> Value {
+    let mut text = std::mem::take(&mut vm.scratch);
+    vm.heap.push_bytes(&mut text, this);
     let mut items = vm.heap.list_buffer(0);
-    let mut at = 0;
-    loop {
-        let text = vm.heap.bytes(this);
-        while at < text.len() && is_space(text[at]) {
-            at += 1;
+    for word in text.split(|byte| is_space(*byte)) {
+        if !word.is_empty() {
+            items.push(vm.heap.new_str(word));
         }
-        let start = at;
-        while at < text.len() && !is_space(text[at]) {
-            at += 1;
+    }
+    vm.give_scratch(text);
+    vm.spend(items.len() / 4);
+    vm.heap.new_list(items)
+}
+
+/// The short way of `text.split(…)`.
+fn split_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    match *args {
+        [Value::Str(this)] if vm.heap.bytes(this).len() <= SHORT => words_short(vm, this),
+        [Value::Str(this), Value::Str(separator)]
+            if vm.heap.bytes(this).len() <= SHORT && !vm.heap.bytes(separator).is_empty() =>
+        {
+            split_short(vm, this, separator, usize::MAX)
         }
-        if start == at {
-            vm.spend(items.len() / 4);
-            return value(vm.heap.new_list(items));
-        }
-        items.push(vm.heap.new_substr(this, start, at));
+        _ => Value::Unset,
     }
 }
 
@@ -490,11 +506,11 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
         // From the right it is the same if nothing is left over and the separator cannot overlap itself.
         let any_side = !from_right || (most == usize::MAX && width == 1);
         if width > 0 && most > 0 && any_side {
-            return split_short(vm, this, separator, most);
+            return value(split_short(vm, this, separator, most));
         }
     }
     if args.positional.len() == 1 && vm.heap.bytes(this).len() <= SHORT {
-        return words_short(vm, this);
+        return value(words_short(vm, this));
     }
     let most = most(vm, args.get(2))?;
     let ranges = match args.get(1) {
@@ -650,8 +666,8 @@ fn rpartition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     partition_either(vm, &args, true)
 }
 
-/// `text.replace(old, new, most)` for short texts, `old` not empty.
-fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> NativeReturn {
+/// `text.replace(old, new, most)` for short texts, `old` not empty: owned.
+fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> Value {
     vm.spend(vm.heap.bytes(this).len() / 64);
     let mut out = std::mem::take(&mut vm.scratch);
     let (text, old, new) = (vm.heap.bytes(this), vm.heap.bytes(old), vm.heap.bytes(new));
@@ -671,7 +687,51 @@ fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> Nat
         vm.heap.new_str(&out)
     };
     vm.give_scratch(out);
-    value(replaced)
+    replaced
+}
+
+/// The short way of `text.replace(old, new)`.
+fn replace_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    let [Value::Str(this), Value::Str(old), Value::Str(new)] = *args else { return Value::Unset };
+    let sizes = [this, old, new].map(|text| vm.heap.bytes(text).len());
+    if sizes[0] > SHORT || sizes[1] == 0 || sizes[2] > 64 {
+        return Value::Unset;
+    }
+    replace_short(vm, this, old, new, usize::MAX)
+}
+
+/// The short way of `text.join(list)`.
+fn join_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    const FEW: usize = 64;
+    let [Value::Str(this), Value::List(list)] = *args else { return Value::Unset };
+    match *vm.heap.list(list) {
+        [one @ Value::Str(_)] => return vm.heap.share(one),
+        ref items if items.len() > FEW => return Value::Unset,
+        _ => {}
+    }
+    let mut out = std::mem::take(&mut vm.scratch);
+    let whole = match push_texts(&vm.heap, &mut out, this, vm.heap.list(list)) {
+        true => vm.heap.new_str(&out),
+        false => Value::Unset,
+    };
+    vm.give_scratch(out);
+    whole
+}
+
+/// Appends strings with a separator between them; false if one is none, or it becomes long.
+fn push_texts(heap: &Heap, out: &mut Vec<u8>, separator: Str, items: &[Value]) -> bool {
+    let glue = !heap.bytes(separator).is_empty();
+    for (at, item) in items.iter().enumerate() {
+        let Value::Str(text) = *item else { return false };
+        if glue && at > 0 {
+            heap.push_bytes(out, separator);
+        }
+        if heap.bytes(text).len() + out.len() > SHORT {
+            return false;
+        }
+        heap.push_bytes(out, text);
+    }
+    true
 }
 
 fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -681,7 +741,7 @@ fn replace(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let new = str_argument(vm, args.positional[2], BUFFER)?;
     let (size, width) = (vm.heap.bytes(this).len(), vm.heap.bytes(old).len());
     if size <= SHORT && width > 0 && vm.heap.bytes(new).len() <= 64 {
-        return replace_short(vm, this, old, new, most);
+        return value(replace_short(vm, this, old, new, most));
     }
     if stepwise::is_large(size) && (1..stepwise::BYTES).contains(&width) && most > 0 {
         let replace = stepwise::Replace::new(vm, this, old, new, most);
@@ -865,19 +925,19 @@ pub const METHODS: &[NativeDef] = &[
     NativeDef::method("isspace", 0, 0, isspace).quickly(quick::isspace),
     NativeDef::method("istitle", 0, 0, istitle),
     NativeDef::method("isupper", 0, 0, isupper),
-    NativeDef::method("join", 1, 1, join),
+    NativeDef::method("join", 1, 1, join).quickly(join_quickly),
     NativeDef::method("ljust", 1, 2, ljust),
     NativeDef::method("lower", 0, 0, lower).quickly(quick::lower),
     NativeDef::method("lstrip", 0, 1, lstrip).quickly(quick::lstrip),
     NativeDef::method("partition", 1, 1, partition),
-    NativeDef::method("replace", 2, 3, replace),
+    NativeDef::method("replace", 2, 3, replace).quickly(replace_quickly),
     finder("rfind", rfind_checked).quickly(quick::rfind),
     finder("rindex", rindex_checked),
     NativeDef::method("rjust", 1, 2, rjust),
     NativeDef::method("rpartition", 1, 1, rpartition),
     NativeDef::method("rsplit", 0, 2, split_right),
     NativeDef::method("rstrip", 0, 1, rstrip).quickly(quick::rstrip),
-    NativeDef::method("split", 0, 2, split_left),
+    NativeDef::method("split", 0, 2, split_left).quickly(split_quickly),
     NativeDef::method("splitlines", 0, 1, splitlines),
     NativeDef::method("startswith", 1, 3, startswith).quickly(quick::startswith),
     NativeDef::method("strip", 0, 1, strip).quickly(quick::strip),

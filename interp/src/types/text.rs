@@ -3,7 +3,7 @@
 //! Containers are walked with a stack of levels, never by native recursion; an instance whose class defines `__repr__`
 //! or `__str__` suspends the walk until the program's function has returned.
 use super::exceptions;
-use super::kernel::{bigjob, complex, float, long, strrepr};
+use super::kernel::{bigjob, complex, float, long, percent, strrepr};
 use super::long_text::{Map, MapText};
 use super::stepwise;
 use super::support::{fail, type_name, work};
@@ -85,16 +85,7 @@ fn large_repr(vm: &mut Vm, text: Str) -> NativeReturn {
 
 /// Decimal text of a small integer, without allocating.
 pub fn decimal(i: i64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut rest = i.unsigned_abs();
-    let mut at = buffer.len();
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
+    let mut at = percent::decimal_digits(i.unsigned_abs(), buffer);
     if i < 0 {
         at -= 1;
         buffer[at] = b'-';

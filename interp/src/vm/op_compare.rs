@@ -3,8 +3,14 @@
 use super::slow::Registers;
 use super::Vm;
 use crate::compile::{Code, Op, Reg};
-use crate::heap::{Builtin, Outcome, Value};
+use crate::heap::{Builtin, Outcome, Str, Value};
 use crate::syntax::ast::CompareOperator;
+
+/// Whether an operator asks for equality or order.
+fn is_of_texts(operator: CompareOperator) -> bool {
+    use CompareOperator as C;
+    matches!(operator, C::Less | C::LessEqual | C::Greater | C::GreaterEqual | C::Equal | C::NotEqual)
+}
 
 impl Vm {
     /// Whether an instruction that compares and jumps is to jump, whatever its operands.
@@ -24,7 +30,42 @@ impl Vm {
             Op::JumpNotEqual { a, b, .. } => (C::Equal, a, b, false),
             _ => return self.branch_int_slow(regs, code, op),
         };
+        if let (Value::Str(x), Value::Str(y)) = (regs[usize::from(a)], regs[usize::from(b)]) {
+            return Ok(self.compare_texts(regs, code, operator, (a, x), (b, y)) == wanted);
+        }
         Ok(self.compare_slow(regs, code, operator, a, b)? == wanted)
+    }
+
+    /// Whether two strings, which are consumed, are equal or in an order.
+    #[inline]
+    fn compare_texts(
+        &mut self,
+        regs: &mut Registers,
+        code: &Code,
+        operator: CompareOperator,
+        (a, x): (Reg, Str),
+        (b, y): (Reg, Str),
+    ) -> bool {
+        use CompareOperator as C;
+        let holds = if matches!(operator, C::Equal | C::NotEqual) {
+            self.heap.same_bytes(x, y) == (operator == C::Equal)
+        } else {
+            let order = match (self.heap.bytes(x), self.heap.bytes(y)) {
+                ([x], [y]) => x.cmp(y),
+                (x, y) => x.cmp(y),
+            };
+            match operator {
+                C::Less => order.is_lt(),
+                C::LessEqual => order.is_le(),
+                C::Greater => order.is_gt(),
+                _ => order.is_ge(),
+            }
+        };
+        self.consume_str(regs, code.locals, a, x);
+        if a != b {
+            self.consume_str(regs, code.locals, b, y);
+        }
+        holds
     }
 
     fn branch_int_slow(&mut self, regs: &mut Registers, code: &Code, op: Op) -> Outcome<bool> {
@@ -80,7 +121,14 @@ impl Vm {
                 CompareOperator::NotEqual | CompareOperator::IsNot => x != y,
                 _ => self.compare_slow(regs, code, operator, a, b)?,
             },
-            _ => self.compare_slow(regs, code, operator, a, b)?,
+            (Value::Str(x), Value::Str(y)) if is_of_texts(operator) => {
+                self.compare_texts(regs, code, operator, (a, x), (b, y))
+            }
+            _ => match operator {
+                CompareOperator::In => self.contains_step(regs, code, a, b)?,
+                CompareOperator::NotIn => !self.contains_step(regs, code, a, b)?,
+                _ => self.compare_slow(regs, code, operator, a, b)?,
+            },
         };
         self.put(regs, d, Value::bool(holds));
         Ok(())

@@ -4,7 +4,7 @@ use super::native::Flow;
 use super::slow::Registers;
 use super::Vm;
 use crate::compile::Reg;
-use crate::heap::{IterMode, Outcome, Value};
+use crate::heap::{IterMode, Outcome, Str, Value};
 
 /// What [`Vm::op_next`] comes to.
 pub(super) enum Next {
@@ -58,22 +58,31 @@ impl Vm {
             self.put(regs, t, Value::Unset);
             return Ok(Next::End);
         }
+        if let Value::Str(text) = regs[usize::from(t)] {
+            return Ok(if self.next_byte(regs, t, d, text) { Next::Item } else { Next::End });
+        }
         self.next_slow(regs, t, d)
+    }
+
+    /// The next byte of a string; false at the end, with the iteration dropped.
+    #[inline(never)]
+    fn next_byte(&mut self, regs: &mut Registers, t: Reg, d: Reg, text: Str) -> bool {
+        let at = regs[usize::from(t.wrapping_add(1))].as_int().unwrap_or(i64::MAX);
+        let Some(&byte) = self.heap.bytes(text).get(at as usize) else {
+            self.put(regs, t, Value::Unset);
+            return false;
+        };
+        regs[usize::from(t.wrapping_add(1))] = Value::Int(at + 1);
+        let item = self.heap.byte(byte);
+        let old = std::mem::replace(&mut regs[usize::from(d)], item);
+        self.heap.release(old);
+        true
     }
 
     /// The next item of anything but a range or list.
     #[inline(never)]
     fn next_slow(&mut self, regs: &mut Registers, t: Reg, d: Reg) -> Outcome<Next> {
         match (regs[usize::from(t)], regs[usize::from(t + 1)]) {
-            (Value::Str(text), Value::Int(i)) => match self.heap.bytes(text).get(i as usize) {
-                Some(&byte) => {
-                    regs[usize::from(t + 1)] = Value::Int(i + 1);
-                    let item = self.heap.byte(byte);
-                    self.put(regs, d, item);
-                    return Ok(Next::Item);
-                }
-                None => self.put(regs, t, Value::Unset),
-            },
             (Value::Tuple(tuple), Value::Int(i)) => match self.heap.tuple(tuple).get(i as usize).copied() {
                 Some(item) => {
                     regs[usize::from(t + 1)] = Value::Int(i + 1);

@@ -108,6 +108,18 @@ impl Vm {
                 return self.concat_step(regs, code, d, (a, x), (b, y));
             }
         }
+        if let Op::Mod { d, a, b, .. } = op {
+            if let Value::Str(format) = regs[usize::from(a)] {
+                if let Some(text) = crate::types::percent_quick::format(self, format, regs[usize::from(b)]) {
+                    self.consume_str(regs, code.locals, a, format);
+                    if a != b {
+                        self.consume(regs, code.locals, b);
+                    }
+                    self.put(regs, d, text);
+                    return Ok(None);
+                }
+            }
+        }
         let (operator, d, a, b, inplace) = match op {
             Op::Add { d, a, b, inplace } => (B::Add, d, a, b, inplace),
             Op::Sub { d, a, b, inplace } => (B::Subtract, d, a, b, inplace),

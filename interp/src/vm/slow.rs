@@ -14,6 +14,9 @@ use crate::types::support::release_all;
 /// A window of registers.
 pub(crate) type Registers = [Value; super::WINDOW];
 
+/// Texts up to this size are put together without a look at limits, in bytes.
+const SHORT_TEXT: usize = 1024;
+
 /// Done, or to be finished by the scheduler.
 pub(crate) type Step = Outcome<Option<Flow>>;
 
@@ -250,6 +253,15 @@ impl Vm {
         let (left, right) = (Value::Str(x), Value::Str(y));
         let (first, second) = (self.heap.bytes(x).len(), self.heap.bytes(y).len());
         let dies = (a >= code.locals || a == d) && self.heap.count(left) == 1;
+        if !dies && first + second <= SHORT_TEXT {
+            let whole = self.heap.joined_str(x, y);
+            self.consume_str(regs, code.locals, a, x);
+            if a != b {
+                self.consume_str(regs, code.locals, b, y);
+            }
+            self.put(regs, d, whole);
+            return Ok(None);
+        }
         if crate::types::stepwise::is_large(first + second) && !dies {
             let result = self.join_large(x, y, (first, second));
             self.consume(regs, code.locals, a);

@@ -188,6 +188,36 @@ pub fn integer_text(
     assemble(negative, prefix, &digits, precision)
 }
 
+/// The decimal digits of 0 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+/// Writes decimal digits to the end of `buffer`, which has room for 20; gives where they begin.
+#[inline]
+pub fn decimal_digits(mut rest: u64, buffer: &mut [u8]) -> usize {
+    let mut at = buffer.len();
+    while rest >= 100 {
+        at -= 2;
+        buffer[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    if rest >= 10 {
+        at -= 2;
+        buffer[at..at + 2].copy_from_slice(&PAIRS[rest as usize]);
+    } else {
+        at -= 1;
+        buffer[at] = b'0' + rest as u8;
+    }
+    at
+}
+
 /// Writes the digits of a small integer, its sign in front, to the end of `buffer`; gives the part written. For
 /// conversions without `#` and precision.
 pub fn plain_digits(conversion: u8, value: i64, buffer: &mut [u8; 24]) -> &[u8] {
@@ -201,14 +231,13 @@ pub fn plain_digits(conversion: u8, value: i64, buffer: &mut [u8; 24]) -> &[u8] 
         _ => 0,
     };
     loop {
-        at -= 1;
         if base_bits == 0 {
-            buffer[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        } else {
-            buffer[at] = digits[(rest & ((1 << base_bits) - 1)) as usize];
-            rest >>= base_bits;
+            at = decimal_digits(rest, &mut buffer[..at]);
+            break;
         }
+        at -= 1;
+        buffer[at] = digits[(rest & ((1 << base_bits) - 1)) as usize];
+        rest >>= base_bits;
         if rest == 0 {
             break;
         }
