@@ -29,6 +29,22 @@ impl Bytes {
         }
     }
 
+    /// Whether the string has this byte.
+    #[inline(always)]
+    pub fn holds(&self, byte: u8) -> bool {
+        const ONES: u128 = u128::MAX / 255;
+        match self {
+            Bytes::Inline(buffer) => {
+                // A byte of zero is where the wanted one is; the first of them is marked right, whatever is marked
+                // behind it.
+                let found = u128::from_le_bytes(*buffer) ^ (ONES * u128::from(byte));
+                let marks = found.wrapping_sub(ONES) & !found & (ONES << 7);
+                (marks.trailing_zeros() as usize / 8) < length_of(buffer)
+            }
+            Bytes::Heap(bytes) => bytes.contains(&byte),
+        }
+    }
+
     /// Takes a buffer over (copied in place if it is short).
     #[inline]
     pub fn take(bytes: Vec<u8>) -> Bytes {

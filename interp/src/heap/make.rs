@@ -181,6 +181,9 @@ impl Heap {
         }
         let (at, other) = (left.index(), right.index());
         if self.counts[Kind::Str as usize][at] == 1 && at != other && a + b > 1 && !self.strs[left].interned {
+            if self.widen_str(left, right, a + b) {
+                return Ok(Value::Str(left));
+            }
             let before = self.strs[left].body.outside();
             if let Ok([target, source]) = self.strs.slots.get_disjoint_mut([at, other]) {
                 target.body.push(&source.body);
@@ -193,6 +196,29 @@ impl Heap {
         let whole = self.joined_str(left, right);
         self.release(Value::Str(left));
         Ok(whole)
+    }
+
+    /// Appends `right` to `left`, which then has so many bytes, in another of the buffers that are kept; false if there
+    /// is no need to, or it is too large.
+    fn widen_str(&mut self, left: Str, right: Str, size: usize) -> bool {
+        let full = match &self.strs[left].body {
+            Bytes::Heap(bytes) => size > bytes.capacity(),
+            Bytes::Inline(..) => size > bytes::INLINE,
+        };
+        if !full || 2 * size > spare::LARGEST_TEXT {
+            return false;
+        }
+        let mut whole = self.spare.text(2 * size);
+        whole.extend_from_slice(self.bytes(left));
+        whole.extend_from_slice(self.bytes(right));
+        self.used += whole.capacity();
+        let data = &mut self.strs[left];
+        data.hash.set(0);
+        if let Bytes::Heap(old) = std::mem::replace(&mut data.body, Bytes::Heap(whole)) {
+            self.used = self.used.saturating_sub(old.capacity());
+            self.spare.keep_text(old);
+        }
+        true
     }
 
     // ---- numbers ----

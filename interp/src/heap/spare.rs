@@ -18,7 +18,7 @@ const MOST: usize = 64;
 const TEXT_SIZES: usize = 8;
 
 /// Largest of them, in bytes.
-const LARGEST_TEXT: usize = TEXT_SIZES * 16 + 8;
+pub(super) const LARGEST_TEXT: usize = TEXT_SIZES * 16 + 8;
 
 /// Which of the sizes holds `room` bytes.
 #[inline(always)]

@@ -40,10 +40,17 @@ impl Heap {
         let part = self.bytes(text);
         let size = part.len() * times;
         if size > INLINE {
-            let whole = match *part {
-                [byte] => vec![byte; size],
-                _ => part.repeat(times),
-            };
+            let mut whole = self.spare.text(size);
+            match *self.strs[text].body.as_slice() {
+                [byte] => whole.resize(size, byte),
+                ref part => {
+                    whole.extend_from_slice(part);
+                    while whole.len() < size {
+                        let more = whole.len().min(size - whole.len());
+                        whole.extend_from_within(..more);
+                    }
+                }
+            }
             return self.add_str(Bytes::Heap(whole));
         }
         let mut buffer = [0; INLINE];

@@ -1,6 +1,6 @@
 //! The `%` operator where nothing can happen on the way: short formats of plain conversions, and values that no code of
 //! the program has a say in. Everything else, errors included, goes the long way of [`super::percent`].
-use super::kernel::percent::{float_text, plain_digits};
+use super::kernel::percent::{decimal_digits, float_text, plain_digits};
 use super::kernel::{float, strrepr};
 use crate::heap::{Heap, Str, Value};
 use crate::vm::Vm;
@@ -136,6 +136,13 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
         (b's' | b'r', Value::Bool(truth)) => {
             text(out, conversion, if truth.get() { b"True" } else { b"False" });
         }
+        (b'f' | b'F', Value::Float(x)) => match fixed(x.get(), conversion.precision, &mut buffer) {
+            Some(start) => pad(out, conversion, &buffer[start..], true),
+            None => {
+                let precision = conversion.precision.map_or(-1, |given| given as i64);
+                pad(out, conversion, &float_text(code, false, precision, x.get()), true);
+            }
+        },
         (b'e' | b'E' | b'f' | b'F' | b'g' | b'G', Value::Float(_) | Value::Int(_)) => {
             let number = match item {
                 Value::Float(x) => x.get(),
@@ -147,6 +154,38 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
         _ => return None,
     }
     Some(())
+}
+
+/// Writes a number with a fixed number of decimals to the end of `buffer`, where the rounding is beyond doubt; gives the
+/// place where it begins.
+fn fixed(x: f64, precision: Option<usize>, buffer: &mut [u8; 24]) -> Option<usize> {
+    const SCALES: [u64; 7] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+    let width = precision.unwrap_or(6);
+    let scale = *SCALES.get(width)?;
+    let scaled = x.abs() * scale as f64;
+    // The product is off by less than 0.0001 then (not so for what is no number).
+    if scaled.is_nan() || scaled >= 1e12 {
+        return None;
+    }
+    let (down, part) = (scaled.floor(), scaled.fract());
+    if (part - 0.5).abs() < 0.001 {
+        return None;
+    }
+    let rounded = down as u64 + u64::from(part > 0.5);
+    let point = buffer.len() - width;
+    buffer.fill(b'0');
+    let mut start = point;
+    if width > 0 {
+        decimal_digits(rounded % scale, buffer);
+        start -= 1;
+        buffer[start] = b'.';
+    }
+    start = decimal_digits(rounded / scale, &mut buffer[..start]);
+    if x.is_sign_negative() {
+        start -= 1;
+        buffer[start] = b'-';
+    }
+    Some(start)
 }
 
 /// A text, cut to the precision.

@@ -3,11 +3,12 @@
 //! Each takes the arguments it knows by a pattern and leaves everything else, errors included, to the native itself by
 //! giving [`Value::Unset`]. Texts are bounded by [`SHORT`], so that none asks for fuel or room.
 use super::kernel::bytes::{self, Ends};
-use super::kernel::float::is_space;
+use super::kernel::float::{self, is_space};
+use super::kernel::percent::plain_digits;
 use super::kernel::{search, strrepr};
 use super::numbers::short_decimal;
 use super::text::decimal;
-use crate::heap::{Str, Value};
+use crate::heap::{Builtin, List, Str, Value};
 use crate::vm::native::QuickFn;
 use crate::vm::Vm;
 
@@ -141,10 +142,14 @@ pub fn to_int(vm: &mut Vm, args: &mut [Value]) -> Value {
 }
 
 /// `float(item)`
-pub fn to_float(_: &mut Vm, args: &mut [Value]) -> Value {
+pub fn to_float(vm: &mut Vm, args: &mut [Value]) -> Value {
     match *args {
         [item @ Value::Float(_)] => item,
         [Value::Int(i)] => Value::float(i as f64),
+        [Value::Str(text)] => match short(vm, text).map(float::parse) {
+            Some(Ok(x)) => Value::float(x),
+            _ => Value::Unset,
+        },
         _ => Value::Unset,
     }
 }
@@ -160,6 +165,97 @@ pub fn type_of(vm: &mut Vm, args: &mut [Value]) -> Value {
         | Value::Float(_))] => {
             let class = vm.heap.type_of(item);
             vm.heap.share(Value::Class(class))
+        }
+        _ => Value::Unset,
+    }
+}
+
+/// `bool(item)`
+pub fn to_bool(vm: &mut Vm, args: &mut [Value]) -> Value {
+    match *args {
+        [item @ (Value::Int(_)
+        | Value::Bool(_)
+        | Value::None
+        | Value::Str(_)
+        | Value::List(_)
+        | Value::Float(_))] => Value::bool(vm.truth(item)),
+        _ => Value::Unset,
+    }
+}
+
+/// `list(items)`
+pub fn to_list(vm: &mut Vm, args: &mut [Value]) -> Value {
+    match *args {
+        [] => vm.heap.new_list(Vec::new()),
+        [Value::List(list)] if vm.heap.list(list).len() <= SHORT => {
+            vm.heap.new_list_from(list, 0, vm.heap.list(list).len())
+        }
+        [Value::Str(text)] if vm.heap.bytes(text).len() <= SHORT => {
+            let length = vm.heap.bytes(text).len();
+            let mut items = vm.heap.list_buffer(length);
+            for at in 0..length {
+                let byte = vm.heap.bytes(text)[at];
+                items.push(vm.heap.byte(byte));
+            }
+            vm.heap.new_list(items)
+        }
+        _ => Value::Unset,
+    }
+}
+
+/// `tuple(items)`
+pub fn to_tuple(vm: &mut Vm, args: &mut [Value]) -> Value {
+    const FEW: usize = 16;
+    let mut few = [Value::Unset; FEW];
+    match *args {
+        [item @ Value::Tuple(_)] => vm.heap.share(item),
+        [Value::List(list)] => {
+            let items = vm.heap.list(list);
+            let Some(few) = few.get_mut(..items.len()) else { return Value::Unset };
+            few.copy_from_slice(items);
+            few.iter().for_each(|item| vm.heap.retain(*item));
+            vm.heap.new_tuple(few)
+        }
+        _ => Value::Unset,
+    }
+}
+
+/// `hex(number)`
+pub fn hex(vm: &mut Vm, args: &mut [Value]) -> Value {
+    let [Value::Int(number)] = *args else { return Value::Unset };
+    if number < 0 {
+        return Value::Unset;
+    }
+    let mut buffer = [0; 24];
+    let size = plain_digits(b'x', number, &mut buffer).len();
+    let start = buffer.len() - size - 2;
+    buffer[start..start + 2].copy_from_slice(b"0x");
+    vm.heap.new_str(&buffer[start..])
+}
+
+/// `sum(list)` of few ints
+pub fn sum(vm: &mut Vm, args: &mut [Value]) -> Value {
+    let [Value::List(list)] = *args else { return Value::Unset };
+    let items = vm.heap.list(list);
+    let mut total = 0i64;
+    for item in items.iter().take(SHORT + 1) {
+        let Value::Int(item) = *item else { return Value::Unset };
+        let Some(next) = total.checked_add(item) else { return Value::Unset };
+        total = next;
+    }
+    if items.len() > SHORT {
+        return Value::Unset;
+    }
+    Value::Int(total)
+}
+
+/// `range(stop)` of few ints
+pub fn range(vm: &mut Vm, args: &mut [Value]) -> Value {
+    match *args {
+        [Value::Int(stop)] if (1..=SHORT as i64).contains(&stop) => {
+            let mut items = vm.heap.list_buffer(stop as usize);
+            items.extend((0..stop).map(Value::Int));
+            vm.heap.new_list(items)
         }
         _ => Value::Unset,
     }
@@ -320,19 +416,26 @@ pub fn has_key(vm: &mut Vm, args: &mut [Value]) -> Value {
 /// `list.append(item)` where there is room, or the list is small.
 pub fn append(vm: &mut Vm, args: &mut [Value]) -> Value {
     let [Value::List(list), ref mut item] = *args else { return Value::Unset };
-    let items = &vm.heap.list(list);
-    if items.len() > SHORT && items.len() == vm.heap.lists[list].items.capacity() {
+    let items = &mut vm.heap.lists[list].items;
+    if items.len() == items.capacity() && !widened(vm, list) {
         return Value::Unset;
     }
+    vm.heap.lists[list].items.push(std::mem::replace(item, Value::Unset));
+    Value::None
+}
+
+/// Makes room for one more item of a small list; whether that was done.
+#[inline(never)]
+fn widened(vm: &mut Vm, list: List) -> bool {
+    if vm.heap.list(list).len() > SHORT {
+        return false;
+    }
     match vm.heap.reserve_list(list, 1) {
-        Ok(()) => {
-            vm.heap.lists[list].items.push(std::mem::replace(item, Value::Unset));
-            Value::None
-        }
+        Ok(()) => true,
         Err(raised) => {
             let exception = vm.heap.take_raised(raised);
             vm.heap.release(exception);
-            Value::Unset
+            false
         }
     }
 }
@@ -346,12 +449,18 @@ pub fn pop(vm: &mut Vm, args: &mut [Value]) -> Value {
 }
 
 /// The names of the functions and classes whose short way takes one argument.
-pub const OF_ONE: &[&str] = &["abs", "chr", "float", "int", "len", "ord", "repr", "str", "type"];
+pub const OF_ONE: &[&str] = &[
+    "abs", "bool", "chr", "float", "hex", "int", "len", "list", "ord", "range", "repr", "str", "sum",
+    "tuple", "type",
+];
 
 /// The short ways of calling built-in classes, without the class as first argument.
-pub const CONSTRUCTORS: &[(crate::heap::Builtin, QuickFn)] = &[
-    (crate::heap::Builtin::Type, type_of),
-    (crate::heap::Builtin::Int, to_int),
-    (crate::heap::Builtin::Float, to_float),
-    (crate::heap::Builtin::Str, to_str),
+pub const CONSTRUCTORS: &[(Builtin, QuickFn)] = &[
+    (Builtin::Type, type_of),
+    (Builtin::Int, to_int),
+    (Builtin::Float, to_float),
+    (Builtin::Str, to_str),
+    (Builtin::Bool, to_bool),
+    (Builtin::List, to_list),
+    (Builtin::Tuple, to_tuple),
 ];

@@ -314,7 +314,7 @@ impl Vm {
 
     /// `d = t(t + 1, …)` with `count` arguments by the short way of a built-in, if `t` has one that takes them.
     #[inline(never)]
-    pub(super) fn call_quick(&mut self, regs: &mut Registers, (d, t, count): (Reg, Reg, usize)) -> bool {
+    pub(super) fn call_quick(&mut self, regs: &mut Registers, d: Reg, t: Reg, count: usize) -> bool {
         let t = usize::from(t);
         let callee = regs[t];
         let Some(quick) = self.quick_way(callee) else { return false };

@@ -198,7 +198,7 @@ impl Vm {
         let container = code.constants[usize::from(k)];
         if let (Value::Str(part), Value::Str(text)) = (regs[usize::from(a)], container) {
             if let [byte] = *self.heap.bytes(part) {
-                let found = self.heap.bytes(text).contains(&byte);
+                let found = self.heap.strs[text].body.holds(byte);
                 self.consume_str(regs, code.locals, a, part);
                 return Ok(found);
             }

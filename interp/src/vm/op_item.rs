@@ -113,6 +113,28 @@ impl Vm {
         }
     }
 
+    /// The item of a list, tuple or str at a place that may count from the end, if there is one: borrowed.
+    #[inline(always)]
+    fn item_from_end(&self, container: Value, i: i32) -> Option<Value> {
+        let place =
+            |length: usize| if i < 0 { length.wrapping_sub(i.unsigned_abs() as usize) } else { i as usize };
+        match container {
+            Value::List(list) => {
+                let items = self.heap.list(list);
+                items.get(place(items.len())).copied()
+            }
+            Value::Tuple(tuple) => {
+                let items = self.heap.tuple(tuple);
+                items.get(place(items.len())).copied()
+            }
+            Value::Str(text) => {
+                let bytes = self.heap.bytes(text);
+                bytes.get(place(bytes.len())).map(|byte| Value::Str(self.heap.byte_str(*byte)))
+            }
+            _ => None,
+        }
+    }
+
     #[inline(never)]
     fn item_int_slow(&mut self, regs: &mut Registers, code: &Code, d: Reg, a: Reg, i: i32) -> Outcome<()> {
         let found = match regs[usize::from(a)] {
@@ -132,6 +154,12 @@ impl Vm {
         let container = regs[usize::from(a)];
         if container.is_unset() {
             return Err(self.unbound(code, a));
+        }
+        if let Some(item) = self.item_from_end(container, i) {
+            let item = self.heap.share(item);
+            self.consume(regs, code.locals, a);
+            self.put(regs, d, item);
+            return Ok(());
         }
         let result = self.get_item(container, Value::Int(i64::from(i)));
         self.consume(regs, code.locals, a);

@@ -6,6 +6,9 @@ use crate::compile::{Code, Op, Reg};
 use crate::heap::{Builtin, Value};
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 
+/// Texts up to this size are repeated without a look at limits, in bytes.
+const SHORT_TEXT: i64 = 1024;
+
 impl Vm {
     /// `d = a operator b` of ints or of floats; false if it is neither, or the result is none.
     #[inline(always)]
@@ -106,6 +109,27 @@ impl Vm {
         if let Op::Add { d, a, b, .. } = op {
             if let (Value::Str(x), Value::Str(y)) = (regs[usize::from(a)], regs[usize::from(b)]) {
                 return self.concat_step(regs, code, d, (a, x), (b, y));
+            }
+        }
+        let repeated = match op {
+            Op::Mul { d, a, b, .. } => match (regs[usize::from(a)], regs[usize::from(b)]) {
+                (Value::Str(text), Value::Int(times)) => Some((d, a, text, times)),
+                _ => None,
+            },
+            Op::MulInt { d, a, i, .. } => match regs[usize::from(a)] {
+                Value::Str(text) => Some((d, a, text, i64::from(i))),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some((d, a, text, times)) = repeated {
+            let size =
+                i64::try_from(self.heap.bytes(text).len()).ok().and_then(|size| size.checked_mul(times));
+            if times > 1 && size.is_some_and(|size| size <= SHORT_TEXT) {
+                let whole = self.heap.new_str_repeated(text, times as usize);
+                self.consume_str(regs, code.locals, a, text);
+                self.put(regs, d, whole);
+                return Ok(None);
             }
         }
         if let Op::Mod { d, a, b, .. } = op {

@@ -215,7 +215,7 @@ impl Vm {
                                 enter!(callee, d, t, FrameKind::Store);
                             }
                         }
-                        if self.call_quick(regs, (d, t, count)) {
+                        if self.call_quick(regs, d, t, count) {
                             continue 'ops;
                         }
                         if let Value::Class(class) = regs[usize::from(t)] {

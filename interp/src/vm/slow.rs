@@ -8,6 +8,7 @@ use crate::compile::{Capture, Code, Reg, NO_ARITY};
 use crate::heap::{Builtin, Class, FunctionData, List, Outcome, Raised, Str, Value};
 use crate::syntax::ast::{BinaryOperator, BinaryOperator as Op, CompareOperator, UnaryOperator};
 use crate::types::comparing;
+use crate::types::kernel::search::find;
 use crate::types::long_text::{Assemble, Part};
 use crate::types::support::release_all;
 
@@ -16,6 +17,9 @@ pub(crate) type Registers = [Value; super::WINDOW];
 
 /// Texts up to this size are put together without a look at limits, in bytes.
 const SHORT_TEXT: usize = 1024;
+
+/// Lists up to this size are added up without a look at limits, in items.
+const SMALL_LIST: usize = 256;
 
 /// Done, or to be finished by the scheduler.
 pub(crate) type Step = Outcome<Option<Flow>>;
@@ -223,9 +227,8 @@ impl Vm {
     /// Appends the items of `y` to `x`, a list that dies in a sum, if nobody else holds it and both are small: then it
     /// becomes the sum. False if nothing was done.
     fn append_items(&mut self, x: List, y: List) -> bool {
-        const SMALL: usize = 256;
         let (first, second) = (self.heap.list(x).len(), self.heap.list(y).len());
-        if self.heap.count(Value::List(x)) != 1 || first + second > SMALL {
+        if self.heap.count(Value::List(x)) != 1 || first + second > SMALL_LIST {
             return false;
         }
         if let Err(raised) = self.heap.reserve_list(x, second) {
@@ -448,7 +451,10 @@ impl Vm {
         let (item, container) = (regs[a as usize], regs[b as usize]);
         let found = match (item, container) {
             (Value::Str(part), Value::Str(text)) => match *self.heap.bytes(part) {
-                [byte] => self.heap.bytes(text).contains(&byte),
+                [byte] => self.heap.strs[text].body.holds(byte),
+                ref part if self.heap.bytes(text).len() <= SHORT_TEXT => {
+                    find(self.heap.bytes(text), part).is_some()
+                }
                 _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
             },
             (Value::Str(key), Value::Dict(dict)) => self.heap.dict_get_str(dict, key).is_some(),

@@ -1,6 +1,7 @@
 //! Floating-point numbers: text in both directions, rounding, division and power as CPython 2.7.
 use super::decimal;
 use super::error::{Fault, Outcome};
+use super::percent::decimal_digits;
 
 /// Decimal digits of a finite, non-negative value: `0.d1d2d3... * 10^point`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,13 +215,50 @@ pub fn repr(value: f64) -> Vec<u8> {
             format!("{}.0", value as i64).into_bytes()
         };
     }
+    if let Some(text) = few_decimals(value) {
+        return text;
+    }
     double_to_text(value, Layout { code: b'r', precision: 0, alternate: false, add_dot_zero: true })
+}
+
+/// The text of a number with at most six decimals and twelve digits, which is its `repr` and its `str`: no other text of
+/// as few digits stands for the same number.
+fn few_decimals(value: f64) -> Option<Vec<u8>> {
+    const SCALE: u64 = 1_000_000;
+    let magnitude = value.abs();
+    if !(1e-4..1e6).contains(&magnitude) {
+        return None;
+    }
+    let scaled = (magnitude * SCALE as f64).round();
+    // Exactly the number that is nearest to the text.
+    if scaled / SCALE as f64 != magnitude {
+        return None;
+    }
+    let scaled = scaled as u64;
+    let (whole, mut rest, mut width) = (scaled / SCALE, scaled % SCALE, 6);
+    while rest != 0 && rest % 10 == 0 {
+        rest /= 10;
+        width -= 1;
+    }
+    let mut buffer = [b'0'; 24];
+    let at = decimal_digits(rest, &mut buffer);
+    let point = if rest == 0 { at - 1 } else { buffer.len() - width - 1 };
+    buffer[point] = b'.';
+    let mut start = decimal_digits(whole, &mut buffer[..point]);
+    if value.is_sign_negative() {
+        start -= 1;
+        buffer[start] = b'-';
+    }
+    Some(buffer[start..].to_vec())
 }
 
 /// `str(value)`: 12 significant digits.
 pub fn to_str(value: f64) -> Vec<u8> {
     if value.fract() == 0.0 && value.abs() < 1e11 {
         return repr(value);
+    }
+    if let Some(text) = few_decimals(value) {
+        return text;
     }
     double_to_text(value, Layout { code: b'g', precision: 12, alternate: false, add_dot_zero: true })
 }
