@@ -450,8 +450,8 @@ pub fn pop(vm: &mut Vm, args: &mut [Value]) -> Value {
 
 /// The names of the functions and classes whose short way takes one argument.
 pub const OF_ONE: &[&str] = &[
-    "abs", "bool", "chr", "float", "hex", "int", "len", "list", "ord", "range", "repr", "str", "sum",
-    "tuple", "type",
+    "abs", "bool", "chr", "float", "hex", "int", "list", "ord", "range", "repr", "str", "sum", "tuple",
+    "type",
 ];
 
 /// The short ways of calling built-in classes, without the class as first argument.

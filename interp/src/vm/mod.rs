@@ -142,6 +142,7 @@ pub struct Vm {
     pub(crate) modules: Vec<Rc<Code>>,
     pub(crate) range: Value,
     pub(crate) xrange: Value,
+    pub(crate) len: Value,
 }
 
 impl Vm {
@@ -189,6 +190,7 @@ impl Vm {
             modules: Vec::new(),
             range: Value::Unset,
             xrange: Value::Unset,
+            len: Value::Unset,
         };
         for (class, rows) in crate::types::METHODS {
             vm.define_methods(*class, rows);
@@ -205,6 +207,7 @@ impl Vm {
         }
         crate::builtins::install(&mut vm);
         vm.range = vm.builtin(b"range").unwrap_or(Value::Unset);
+        vm.len = vm.builtin(b"len").unwrap_or(Value::Unset);
         vm.xrange = vm.builtin(b"xrange").unwrap_or(Value::Unset);
         vm
     }

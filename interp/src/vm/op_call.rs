@@ -428,6 +428,9 @@ impl Vm {
     ) -> Outcome<Called> {
         let callee = self.op_callee(code, g)?;
         regs[usize::from(t)] = self.heap.share(callee);
+        if self.call_quick(regs, d, t, count) {
+            return Ok(Called::Done);
+        }
         match callee {
             Value::Native(native) => {
                 self.depth = depth + 1;
