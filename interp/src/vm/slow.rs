@@ -211,9 +211,8 @@ impl Vm {
 
     /// `x + y` of two small lists: owned.
     fn add_lists(&mut self, x: List, y: List) -> Option<Value> {
-        const SMALL: usize = 256;
         let size = self.heap.list(x).len() + self.heap.list(y).len();
-        if size > SMALL {
+        if size > SMALL_LIST {
             return None;
         }
         let mut items = self.heap.list_buffer(size);
