@@ -399,6 +399,11 @@ impl Heap {
         if kind == Kind::Str {
             return self.free_str(index);
         }
+        // First, so that what a large structure leaves behind is given back in pieces.
+        if self.grave.busy {
+            self.grave.dead.push((kind, index));
+            return;
+        }
         let freed = match kind {
             Kind::Tuple => self.free_flat_tuple(index),
             Kind::List => self.free_flat_list(index),
@@ -406,10 +411,6 @@ impl Heap {
             _ => false,
         };
         if freed {
-            return;
-        }
-        if self.grave.busy {
-            self.grave.dead.push((kind, index));
             return;
         }
         self.grave.busy = true;
