@@ -375,6 +375,16 @@ impl Heap {
         }
     }
 
+    /// [`Heap::release`] of a list.
+    #[inline(always)]
+    pub(crate) fn release_list(&mut self, list: List) {
+        let count = &mut self.counts[Kind::List as usize][list.index()];
+        *count -= 1;
+        if *count == 0 {
+            self.free(Kind::List, list.0 as u32);
+        }
+    }
+
     /// [`Heap::release`] of a str.
     #[inline(always)]
     pub(crate) fn release_str(&mut self, text: Str) {

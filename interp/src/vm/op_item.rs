@@ -30,7 +30,7 @@ impl Vm {
                 Value::List(list) => {
                     if let Some(&item) = self.heap.list(list).get(i as usize) {
                         self.heap.retain(item);
-                        self.consume(regs, code.locals, a);
+                        self.consume_list(regs, code.locals, a, list);
                         self.put(regs, d, item);
                         return Ok(());
                     }
@@ -191,7 +191,7 @@ impl Vm {
                 if old.is_counted() {
                     self.drop_value(old);
                 }
-                self.consume(regs, code.locals, a);
+                self.consume_list(regs, code.locals, a, list);
                 return Ok(());
             }
         }

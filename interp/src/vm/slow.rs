@@ -90,6 +90,15 @@ impl Vm {
         Ok(())
     }
 
+    /// [`Vm::consume`] of a register that holds a list.
+    #[inline(always)]
+    pub(crate) fn consume_list(&mut self, regs: &mut Registers, locals: Reg, r: Reg, list: List) {
+        if r >= locals {
+            regs[r as usize] = Value::Unset;
+            self.heap.release_list(list);
+        }
+    }
+
     /// [`Vm::consume`] of a register that holds a str.
     #[inline(always)]
     pub(crate) fn consume_str(&mut self, regs: &mut Registers, locals: Reg, r: Reg, text: Str) {
