@@ -1,8 +1,9 @@
 #!/bin/sh
 # Records how often each branch of the interpreter is taken, so that the compiler
 # lays it out for that (`make build` uses the record if the compiler suits it).
-# Trained on the project's own benchmark programs and on reading a long program;
-# what runs once in a run does not need it.
+# Trained on the project's own benchmark programs; what runs once in a run does
+# not need it. Built as `make build` builds it, by itself: otherwise the symbols
+# of the functions would be others.
 set -eu
 cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -23,7 +24,6 @@ for program in integration/benches/lang/*.repy; do
   echo "$program"
   "$bin/repy-interp" --unconfined --simple "$program" >/dev/null
 done
-REPY_BIN_DIR=$bin "target/$host/release/bench_lang" --sizes
 rm -f interp/profile/llvm-*.profdata
 "$merge" merge --sparse --output "interp/profile/llvm-$llvm.profdata" "$raw"/*.profraw
 ls -l "interp/profile/llvm-$llvm.profdata"

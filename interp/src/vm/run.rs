@@ -16,7 +16,7 @@ use super::op_number::{float_div, floor_div, floor_mod, int_div, int_mod, shift_
 use super::op_print::Printed;
 use super::op_raise::Raise;
 use super::slow::Registers;
-use super::thread::{FrameKind, Stop, Thread};
+use super::thread::{Frame, FrameKind, Stop, Thread};
 use super::{Vm, WINDOW};
 use crate::compile::{Code, Op, Reg};
 use crate::heap::{Heap, Value};
@@ -92,25 +92,32 @@ impl Vm {
                     ($value:expr) => {{
                         let value: Value = $value;
                         self.drop_locals(regs, code);
-                        let Some(frame) = frames.pop() else { break 'ops Exit::Return(value) };
-                        let value = match frame.kind {
-                            FrameKind::Store => value,
-                            FrameKind::Init if value.is_none() => instances.pop().unwrap_or(value),
-                            _ => {
+                        match frames.pop() {
+                            Some(Frame { code: caller, pc: at, base: b, dst, kind })
+                                if kind == FrameKind::Store
+                                    || (kind == FrameKind::Init && value.is_none()) =>
+                            {
+                                running = caller;
+                                pc = at as usize;
+                                base = b;
+                                // It was reached before the call.
+                                match window(stack, base) {
+                                    Some(window) => regs = window,
+                                    None => break 'frame Exit::Fuel,
+                                }
+                                let value = match kind {
+                                    FrameKind::Init => instances.pop().unwrap_or(Value::None),
+                                    _ => value,
+                                };
+                                self.put(regs, dst, value);
+                                continue 'frame;
+                            }
+                            Some(frame) => {
                                 frames.push(frame);
                                 break 'ops Exit::Return(value);
                             }
-                        };
-                        running = frame.code;
-                        pc = frame.pc as usize;
-                        base = frame.base;
-                        // It was reached before the call.
-                        match window(stack, base) {
-                            Some(window) => regs = window,
-                            None => break 'frame Exit::Fuel,
+                            None => break 'ops Exit::Return(value),
                         }
-                        self.put(regs, frame.dst, value);
-                        continue 'frame;
                     }};
                 }
                 macro_rules! attempt {
@@ -409,7 +416,7 @@ impl Vm {
 
                     Op::Builtin { d, t, a, g } => {
                         if attempt!(self.op_builtin(regs, code, (d, t, a), g)) {
-                            rest.next();
+                            go!(ops.len() - rest.len() + 1);
                         }
                     }
                     Op::CallGlobal { ref d, ref t, ref count, ref g } => {
