@@ -5,7 +5,6 @@
 mod child;
 mod error;
 mod ids;
-mod network;
 mod prepare;
 pub mod scratch;
 pub mod trial;
@@ -14,7 +13,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 pub use error::LaunchError;
-pub use network::EarlyNetwork;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use seccompiler::BpfProgram;
 pub use trial::Trials;
@@ -26,7 +24,6 @@ use crate::request::Request;
 use crate::sys::process::{self, Cloned};
 use crate::sys::shared::monotonic;
 use crate::sys::{descriptor, Errno, Sys};
-use network::Visit;
 use prepare::{Inside, Outside};
 
 /// The groups the new process starts in, opened by the launcher beforehand.
@@ -84,7 +81,7 @@ pub struct Timing {
 /// With `measure`, the duration of each step is returned too.
 ///
 /// The calling process must have one thread only: the child runs ordinary code
-/// between `clone3` and `execveat`. (The task of `network` is none of the C library's.)
+/// between `clone3` and `execveat`.
 ///
 /// # Errors
 /// The step that failed; nothing is left behind.
@@ -93,13 +90,12 @@ pub fn launch(
     request: &Request,
     vessel: &Vessel,
     cgroup: CgroupEntry,
-    network: Option<EarlyNetwork>,
     measure: bool,
 ) -> Result<Launched, LaunchError> {
     let began = monotonic();
     let (mut inside, mut outside) = prepare::prepare(plan, request, vessel, cgroup, measure)?;
     let prepared = monotonic();
-    let (pidfd, pid) = start_child(plan, request, &mut inside, network)?;
+    let (pidfd, pid) = start_child(plan, request, &mut inside)?;
     let cloned = monotonic();
 
     let filter = inside.filter.take();
@@ -134,34 +130,23 @@ pub fn launch(
 
 /// Clones. `clone3` carries the current directory into the new mount
 /// namespace, which it does not do for descriptors: so the launcher stands in
-/// the vessel meanwhile, and in the network that was made early.
-fn start_child(
-    plan: &Plan,
-    request: &Request,
-    inside: &mut Inside,
-    network: Option<EarlyNetwork>,
-) -> Result<(OwnedFd, i32), LaunchError> {
+/// the vessel meanwhile.
+fn start_child(plan: &Plan, request: &Request, inside: &mut Inside) -> Result<(OwnedFd, i32), LaunchError> {
     let home = descriptor::open(c".", libc::O_PATH)
         .map_err(|errno| LaunchError::new("opening the current directory", errno))?;
     process::enter(inside.vessel.as_fd())
         .map_err(|errno| LaunchError::vessel(request, "entering the vessel directory", errno))?;
-    let mut flags = prepare::clone_flags(plan);
-    let wanted = flags & libc::CLONE_NEWNET as u64 != 0;
-    let visit = Visit::enter(network.filter(|_| wanted));
-    if visit.is_some() {
-        flags &= !(libc::CLONE_NEWNET as u64);
-    }
-    let cloned = process::clone_into(flags, inside.group());
+    let cloned = process::clone_into(prepare::clone_flags(plan), inside.group());
     if matches!(cloned, Ok(Cloned::Child)) {
         child::run(plan, inside);
     }
-    let returned = process::enter(home.as_fd()).and(visit.map_or(Ok(()), Visit::leave));
+    let returned = process::enter(home.as_fd());
     match cloned {
         Ok(Cloned::Parent { pidfd, pid }) => match returned {
             Ok(()) => Ok((pidfd, pid)),
             Err(errno) => {
                 process::kill_and_reap(pidfd.as_fd());
-                Err(LaunchError::new("returning from the vessel and the sandbox's network", errno))
+                Err(LaunchError::new("returning to the current directory", errno))
             }
         },
         // Not reached: `child::run` never returns.

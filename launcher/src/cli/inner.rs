@@ -17,7 +17,7 @@ use super::describe::{About, Asked, Outcome};
 use super::failure::{describe, Failure};
 use super::input::{self, VesselDirectory};
 use super::prepare::{absolute, hash_seed};
-use super::run::{early_network, find_site, limits, start, Steps};
+use super::run::{find_site, limits, start, Steps};
 use super::Clock;
 use crate::apply::Launched;
 use crate::broker::{AddressOptions, Settings};
@@ -99,7 +99,6 @@ impl Inner<'_> {
     /// # Errors
     /// It did not begin.
     pub fn run(self, clock: &Clock, signals: &mut Signals) -> Result<Over, Failure> {
-        let network = early_network(self.waived, false);
         let vessel = VesselDirectory::open(self.vessel, std::env::var_os("HOME").map(PathBuf::from))?;
         let disk_used = disk::count(vessel.directory.as_fd())
             .map_err(|error| Failure::on_path("counting the vessel directory", self.vessel, &error))?;
@@ -110,7 +109,7 @@ impl Inner<'_> {
         let site = site.filter(|_| plan.enforced.contains(Layer::Cgroup));
         let started = Instant::now();
         let mut steps = Steps::new(started);
-        let (mut launched, group) = start(&request, false, &plan, &host, (site, network), &mut steps)?;
+        let (mut launched, group) = start(&request, false, &plan, &host, site, &mut steps)?;
         let outcome = Outcome::take(&mut launched, group.as_ref(), &host);
         let asked =
             Asked::new(self.policy, request.demand.send_anywhere.value, &self.report(&request, &plan, clock));

@@ -12,7 +12,7 @@ use super::failure::{describe, Failure};
 use super::input::VesselDirectory;
 use super::prepare;
 use super::Clock;
-use crate::apply::{self, CgroupEntry, EarlyNetwork, Launched, Timing};
+use crate::apply::{self, CgroupEntry, Launched, Timing};
 use crate::broker::{Settings, Unbindable};
 use crate::cgroup::{self, Group, Site};
 use crate::events::Events;
@@ -110,7 +110,6 @@ fn attempt(
     outward: &mut Outward,
 ) -> Result<Ending, Failure> {
     let mut steps = Steps::new(clock.started);
-    let network = early_network(options.without, options.plan);
     // From here on Ctrl-C ends the run in order, whenever it comes.
     let mut signals =
         Signals::install().map_err(|error| Failure::internal(format!("signals: {}", describe(&error))))?;
@@ -154,7 +153,7 @@ fn attempt(
     if let Some(metrics) = metrics(options, &prepared.policy)? {
         outward.set_metrics(metrics);
     }
-    let started = start(&prepared.request, options.timings, &plan, &host, (site, network), &mut steps);
+    let started = start(&prepared.request, options.timings, &plan, &host, site, &mut steps);
     let (mut launched, group) = match started {
         Ok(started) => started,
         Err(failure) => {
@@ -220,14 +219,6 @@ fn attempt(
     Ok(ended.finding.ending)
 }
 
-/// Begins to make the sandbox's network, if there will be one.
-pub(super) fn early_network(waived: Layers, only_look: bool) -> Option<EarlyNetwork> {
-    if only_look || waived.contains(Layer::Netns) {
-        return None;
-    }
-    EarlyNetwork::begin()
-}
-
 /// Looks for a place for the control group, unless the layer is waived. An
 /// ordinary user whose login session is not delegated is moved into a scope of
 /// its own, if its systemd can be asked.
@@ -259,7 +250,7 @@ pub(super) fn start(
     timings: bool,
     plan: &Plan,
     host: &Host,
-    (site, network): (Option<Site>, Option<EarlyNetwork>),
+    site: Option<Site>,
     steps: &mut Steps,
 ) -> Result<(Launched, Option<Group>), Failure> {
     let group = match (plan.group(), &site) {
@@ -280,7 +271,7 @@ pub(super) fn start(
         None => CgroupEntry::default(),
     };
     steps.done("make the control group");
-    let launched = apply::launch(plan, request, &host.vessel, entry, network, timings)?;
+    let launched = apply::launch(plan, request, &host.vessel, entry, timings)?;
     if let Some(Err(error)) = group.as_ref().map(Group::hold_share) {
         process::kill_and_reap(launched.pidfd.as_fd());
         return Err(Failure { ending: Ending::NoSandbox, message: error.to_string() });

@@ -5,7 +5,6 @@
 //! nothing, so that they may also be called in the child.
 #![allow(unsafe_code)]
 
-pub mod beside;
 pub mod descriptor;
 pub mod dump;
 pub mod landlock;
