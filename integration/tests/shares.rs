@@ -128,6 +128,27 @@ fn shares_of_a_whole_processor_and_more_are_in_the_quota_file() {
     }
 }
 
+/// The start has a longer period; the program is held over 10 ms, or over what the kernel's
+/// least quota of 1 ms needs.
+#[test]
+fn the_program_is_held_over_a_short_period() {
+    if !integration::is_root() {
+        integration::skipped("the control group needs root");
+        return;
+    }
+    for (share, wanted) in
+        [(".1", (1_000.0, 10_000.0)), (".05", (1_000.0, 20_000.0)), (".5", (5_000.0, 10_000.0))]
+    {
+        let busy = Busy::start(User::Caller, &wide_policy_with("cpu", share));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while quota(busy.interpreter) != Some(wanted) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(quota(busy.interpreter), Some(wanted), "{share}");
+        busy.end();
+    }
+}
+
 /// Without a control group the supervisor looks every 10 ms. What passes the limit before it
 /// has looked depends on the machine, which may give its turn to somebody else: what one run
 /// of ten keeps to is what the rate allows.

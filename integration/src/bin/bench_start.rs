@@ -2,8 +2,9 @@
 //! a static program that does nothing and, where it is installed, against
 //! `bwrap --unshare-all` with a full profile around the same program.
 //!
-//! `bench_start [ROUNDS]`: rounds are interleaved, so that a machine that becomes
-//! slower in between slows every row.
+//! `bench_start [ROUNDS [PAUSE]]`: rounds are interleaved, so that a machine that becomes
+//! slower in between slows every row. With a pause (milliseconds) before each start the
+//! processors go to sleep in between, as they do before the command of a person.
 
 use integration::bin;
 use integration::scratch::Scratch;
@@ -25,7 +26,8 @@ impl Row {
     }
 
     /// Starts the command (std uses vfork and exec where it can), waits, and notes the time.
-    fn round(&mut self, directory: &Path) {
+    fn round(&mut self, directory: &Path, pause: Duration) {
+        std::thread::sleep(pause);
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(directory);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -49,7 +51,9 @@ impl Row {
 }
 
 fn main() {
-    let rounds: usize = std::env::args().nth(1).and_then(|w| w.parse().ok()).unwrap_or(100);
+    let number = |place: usize| std::env::args().nth(place).and_then(|word| word.parse::<u32>().ok());
+    let rounds = number(1).unwrap_or(100) as usize;
+    let pause = Duration::from_millis(number(2).unwrap_or(0).into());
     let scratch = Scratch::new("bench-start");
     let vessel = scratch.directory("vessel", None);
     let root = integration::project_root();
@@ -72,13 +76,13 @@ fn main() {
 
     for round in 0..=rounds {
         for row in &mut rows {
-            row.round(&vessel);
+            row.round(&vessel, pause);
             if round == 0 {
                 row.times.clear(); // the first fills the caches
             }
         }
     }
-    print_table(&mut rows, rounds);
+    print_table(&mut rows, rounds, pause);
 }
 
 /// A profile as full as bubblewrap's own examples: new namespaces, own /proc, /dev
@@ -118,10 +122,11 @@ fn bubblewrap(program: &Path, vessel: &Path) -> Option<Row> {
     Some(Row::new("bwrap --unshare-all, full profile", "bwrap", &words))
 }
 
-fn print_table(rows: &mut [Row], rounds: usize) {
+fn print_table(rows: &mut [Row], rounds: usize, pause: Duration) {
     let plain = rows[0].percentile(50);
     let bwrap = rows.iter_mut().find(|r| r.name.starts_with("bwrap")).map(|r| r.percentile(50));
-    println!("| command ({rounds} interleaved rounds, microseconds) | p50 | p10 | p90 | x plain | x bwrap |");
+    let pause = if pause.is_zero() { String::new() } else { format!(" after {} ms each", pause.as_millis()) };
+    println!("| command ({rounds} interleaved rounds{pause}, microseconds) | p50 | p10 | p90 | x plain | x bwrap |");
     println!("|---|--:|--:|--:|--:|--:|");
     for row in rows {
         let (low, middle, high) = (row.percentile(10), row.percentile(50), row.percentile(90));

@@ -9,6 +9,7 @@
 mod mounts;
 mod name;
 mod scope;
+mod share;
 mod v1;
 mod v2;
 
@@ -170,7 +171,9 @@ pub enum Integrity {
 #[derive(Debug)]
 pub struct Group {
     kind: Kind,
-    /// Limits that are looked at again during the run.
+    /// The processor share.
+    share: Option<share::Share>,
+    /// Other limits that are looked at again during the run.
     guarded: Vec<Guarded>,
     /// Every limit file and what was written to it.
     written: Vec<(PathBuf, String)>,
@@ -197,6 +200,7 @@ impl Group {
         let mut builder = Builder {
             own,
             name: own.text(),
+            share: None,
             guarded: Vec::new(),
             written: Vec::new(),
             directories: Vec::new(),
@@ -208,8 +212,8 @@ impl Group {
         };
         match made {
             Ok(kind) => {
-                let Builder { guarded, written, directories, aside, .. } = builder;
-                Ok(Group { kind, guarded, written, directories, aside })
+                let Builder { share, guarded, written, directories, aside, .. } = builder;
+                Ok(Group { kind, share, guarded, written, directories, aside })
             }
             Err(error) => {
                 remove_all(&builder.directories);
@@ -244,21 +248,23 @@ impl Group {
         }
     }
 
-    /// Sets the processor share. Until then the group has none: building the
-    /// sandbox is the launcher's own work, and with a share of a tenth it alone
-    /// would use up the first period and stand still for the rest of it. Called
-    /// as soon as the interpreter has been executed. (That the kernel takes the
-    /// value was seen in [`Group::create`].)
+    /// Sets the processor share, over a period long enough for the start of the interpreter.
+    /// Until then the group has none: building the sandbox is the launcher's own
+    /// work. Called as soon as the interpreter has been executed. (That the kernel
+    /// takes the value was seen in [`Group::create`].)
+    ///
+    /// # Errors
+    /// The group was removed in between.
+    pub fn hold_start(&self) -> io::Result<()> {
+        self.share.as_ref().map_or(Ok(()), share::Share::hold_start)
+    }
+
+    /// Sets the processor share over the period of the program, which has begun.
     ///
     /// # Errors
     /// The group was removed in between.
     pub fn hold_share(&self) -> io::Result<()> {
-        self.guarded.iter().filter(|guarded| guarded.deferred).try_for_each(|guarded| {
-            guarded
-                .file
-                .write_all_at(guarded.text.as_bytes(), 0)
-                .map_err(|error| about(&guarded.path, "cannot write to", &error))
-        })
+        self.share.as_ref().map_or(Ok(()), share::Share::hold)
     }
 
     /// What the kernel counted until now. What cannot be read counts as zero.
@@ -277,11 +283,12 @@ impl Group {
     }
 
     /// Looks whether somebody loosened a limit or removed the group, and sets a
-    /// loosened one again. Costs a few microseconds.
+    /// loosened one again. Costs a few microseconds. Not before [`Group::hold_share`].
     pub fn check(&self) -> Integrity {
         let mut restored = Vec::new();
-        for guarded in &self.guarded {
-            match guarded.check() {
+        let share = self.share.iter().map(share::Share::check);
+        for found in share.chain(self.guarded.iter().map(Guarded::check)) {
+            match found {
                 Integrity::Whole => {}
                 lost @ Integrity::Lost(_) => return lost,
                 Integrity::Restored(what) => restored.push(what),
@@ -342,6 +349,7 @@ fn remove_all(directories: &[PathBuf]) {
 struct Builder {
     own: name::Name,
     name: String,
+    share: Option<share::Share>,
     guarded: Vec<Guarded>,
     written: Vec<(PathBuf, String)>,
     directories: Vec<PathBuf>,
@@ -356,11 +364,10 @@ impl Builder {
         Ok(path)
     }
 
-    /// Sets what needs no second look while the run lasts.
-    fn set(&mut self, directory: &Path, file: &str, value: &str) -> io::Result<()> {
-        write(directory, file, value)?;
-        self.written.push((directory.join(file), value.to_owned()));
-        Ok(())
+    /// Takes the processor share over.
+    fn share(&mut self, share: share::Share) {
+        self.written.extend(share.written());
+        self.share = Some(share);
     }
 
     /// Sets a limit and keeps its file open, to look at it again.
@@ -371,19 +378,9 @@ impl Builder {
         file.write_all_at(value.as_bytes(), 0)
             .map_err(|error| about(&path, &format!("cannot write {value} to"), &error))?;
         self.written.push((path.clone(), value.to_owned()));
-        let guarded = Guarded { file, path, text: value.to_owned(), amount: amount(value), deferred: false };
+        let guarded = Guarded { file, path, text: value.to_owned(), amount: amount(value) };
         self.guarded.push(guarded);
         Ok(())
-    }
-
-    /// Takes the limit set last back until [`Group::hold_share`].
-    fn defer(&mut self, free: &str) -> io::Result<()> {
-        let Some(guarded) = self.guarded.last_mut() else { return Ok(()) };
-        guarded.deferred = true;
-        guarded
-            .file
-            .write_all_at(free.as_bytes(), 0)
-            .map_err(|error| about(&guarded.path, &format!("cannot write {free} to"), &error))
     }
 }
 
@@ -394,8 +391,6 @@ struct Guarded {
     path: PathBuf,
     text: String,
     amount: f64,
-    /// Set only by [`Group::hold_share`].
-    deferred: bool,
 }
 
 impl Guarded {
@@ -415,16 +410,9 @@ impl Guarded {
     }
 }
 
-/// How much a limit file allows: the number, a ratio for "QUOTA PERIOD", and no
-/// bound for "max" and for what is not understood.
+/// How much a limit file allows: no bound for "max" and for what is not understood.
 fn amount(text: &str) -> f64 {
-    let mut words = text.split_whitespace().map(|word| word.parse::<f64>().unwrap_or(f64::INFINITY));
-    match (words.next(), words.next()) {
-        (Some(quota), Some(period)) if period > 0.0 => quota / period,
-        // A negative quota of version 1 means none.
-        (Some(value), None) if value >= 0.0 => value,
-        _ => f64::INFINITY,
-    }
+    text.trim().parse::<f64>().ok().filter(|amount| *amount >= 0.0).unwrap_or(f64::INFINITY)
 }
 
 /// A kernel file as a whole: these are read again and again at offset 0.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
+use super::share::Share;
 use super::{about, name, number_of, statistic, text_of, value_of, write};
 use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
@@ -102,10 +103,7 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     };
     let (cpu, memory, pids) = (group(&site.cpu), group(&site.memory), group(&site.pids));
 
-    // The period first: the kernel compares the quota with it.
-    builder.set(&cpu, "cpu.cfs_period_us", &limits.cpu_period.to_string())?;
-    builder.guard(&cpu, "cpu.cfs_quota_us", &limits.cpu_quota.to_string())?;
-    builder.defer("-1")?;
+    builder.share(Share::v1(&cpu, limits)?);
     set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&pids, "pids.max", &limits.processes.to_string())?;
 

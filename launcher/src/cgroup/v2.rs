@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
+use super::share::Share;
 use super::{about, name, number_of, read_text, scope, statistic, text_of, value_of, write};
 use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
@@ -184,8 +185,7 @@ pub(super) fn create(
     } else {
         outer.clone()
     };
-    builder.guard(&outer, "cpu.max", &format!("{} {}", limits.cpu_quota, limits.cpu_period))?;
-    builder.defer("max")?;
+    builder.share(Share::v2(&outer, limits)?);
     set_memory(&leaf, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
     builder.written.push((leaf.join("memory.oom.group"), "1".to_owned()));

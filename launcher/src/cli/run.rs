@@ -272,7 +272,7 @@ pub(super) fn start(
     };
     steps.done("make the control group");
     let launched = apply::launch(plan, request, &host.vessel, entry, timings)?;
-    if let Some(Err(error)) = group.as_ref().map(Group::hold_share) {
+    if let Some(Err(error)) = group.as_ref().map(Group::hold_start) {
         process::kill_and_reap(launched.pidfd.as_fd());
         return Err(Failure { ending: Ending::NoSandbox, message: error.to_string() });
     }

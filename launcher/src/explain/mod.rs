@@ -149,7 +149,7 @@ fn value(control: Control, plan: &Plan) -> Option<String> {
     match control {
         Control::CgroupMemory => plan.group().map(|group| format!("{} bytes", group.memory)),
         Control::CgroupCpu => {
-            plan.group().map(|group| format!("{} of every {} us", group.cpu_quota, group.cpu_period))
+            plan.group().map(|group| format!("{} of every {} us", group.cpu.quota, group.cpu.period))
         }
         Control::Scratch => {
             plan.scratch().map(|scratch| format!("exact: {} bytes, {} files", scratch.bytes, scratch.entries))

@@ -57,7 +57,8 @@ pub struct DutyCycle {
     stopped_for: Duration,
 }
 
-/// Most that a process can save up by not running: the time of two looks.
+/// Most that a process can save up by not running: the time of two looks, of which a stop
+/// lasts one.
 const SAVED: f64 = 0.02;
 
 /// Shortest time between two looks.
@@ -103,8 +104,9 @@ impl DutyCycle {
         let pause = match self.stopped {
             None => TICK,
             Some(_) => {
-                let missing = (-self.balance / self.share).clamp(0.001, 3_600.0);
-                Duration::from_secs_f64(missing)
+                let missing = (-self.balance / self.share).clamp(0.0, 3_600.0);
+                // Shorter stops would be more stops, and each wakes the supervisor twice.
+                Duration::from_secs_f64(missing).max(TICK)
             }
         };
         self.last + pause

@@ -71,19 +71,55 @@ pub(super) fn process_limits(demand: &Demand, max_accepted: u32) -> Vec<ProcessL
 pub struct GroupLimits {
     /// `memory.max`, in bytes; no swap.
     pub memory: u64,
-    /// Processor time per period, in microseconds.
-    pub cpu_quota: u64,
-    /// The period, in microseconds.
-    pub cpu_period: u64,
+    /// The processor share of the program.
+    pub cpu: Share,
+    /// The same share over a longer period, for the start of the interpreter.
+    pub cpu_at_start: Share,
     /// Processes and threads.
     pub processes: u64,
 }
 
+/// A processor share as the kernel takes it: so much time in each period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Processor time per period, in microseconds (at least 1 000).
+    pub quota: u64,
+    /// The period, in microseconds (1 000 to 1 000 000).
+    pub period: u64,
+}
+
+impl Share {
+    /// `share` of a processor over `period` microseconds.
+    fn over(period: f64, share: f64) -> Share {
+        // A share such as .29 has no exact binary form: without the nudge
+        // 0.29 * 10000 would become 2899.
+        let quota = (share * period + 1e-6).floor().max(LEAST_QUOTA);
+        Share { quota: quota as u64, period: period as u64 }
+    }
+
+    /// The part of one processor.
+    pub fn part(self) -> f64 {
+        self.quota as f64 / self.period as f64
+    }
+}
+
+/// The kernel's least quota and longest period, in microseconds.
+const LEAST_QUOTA: f64 = 1_000.0;
+const LONGEST_PERIOD: f64 = 1_000_000.0;
+
+/// The program's period unless its share is too small for it, in microseconds: a
+/// throttled program stalls briefly.
+const PERIOD: f64 = 10_000.0;
+
+/// Processor time for the start of the interpreter, in microseconds: on a machine that
+/// has just woken up it takes about as long.
+const START: f64 = 10_000.0;
+
 /// The least share a quota can express: 1 ms in each second.
 const LEAST_SHARE: f64 = 0.001;
 
-/// The limits of the control group. The period is 10 ms, so that a throttled
-/// program stalls briefly, or as long as the kernel's least quota of 1 ms needs.
+/// The limits of the control group. A period is as long as the kernel's least quota
+/// needs, or longer.
 pub(super) fn group_limits(demand: &Demand, scratch: bool) -> Result<GroupLimits, Refusal> {
     let share = demand.cpu.value;
     // Also false for a share that is not a number.
@@ -97,16 +133,14 @@ pub(super) fn group_limits(demand: &Demand, scratch: bool) -> Result<GroupLimits
             remedy: format!("write 'resource cpu {LEAST_SHARE}' or more"),
         });
     }
-    let period = (1_000.0 / share).ceil().clamp(10_000.0, 1_000_000.0);
-    // A share such as .29 has no exact binary form: without the nudge
-    // 0.29 * 10000 would become 2899.
-    let quota = (share * period + 1e-6).floor().max(1_000.0);
+    let cpu = Share::over((LEAST_QUOTA / share).ceil().clamp(PERIOD, LONGEST_PERIOD), share);
+    let at_start = Share::over((START / share).ceil().clamp(PERIOD, LONGEST_PERIOD), share);
     Ok(GroupLimits {
         // What lies in a scratch vessel is memory of the group as well: the
         // monitor then holds the program's own to its limit.
         memory: demand.memory.value.saturating_add(if scratch { demand.diskused.value } else { 0 }),
-        cpu_quota: quota as u64,
-        cpu_period: period as u64,
+        cpu,
+        cpu_at_start: at_start,
         processes: 1,
     })
 }

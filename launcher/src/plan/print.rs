@@ -70,7 +70,7 @@ impl fmt::Display for Action {
             Action::Group(limits) => write!(
                 f,
                 "memory {} bytes, no swap; cpu {} of {} us; {} process",
-                limits.memory, limits.cpu_quota, limits.cpu_period, limits.processes
+                limits.memory, limits.cpu.quota, limits.cpu.period, limits.processes
             ),
             Action::Namespaces(namespaces) => write!(f, "{namespaces}"),
             Action::Identity(identity) => write!(f, "{identity}"),

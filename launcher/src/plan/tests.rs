@@ -201,18 +201,21 @@ fn named_files_are_held_by_the_kernel_only_while_they_exist() {
 
 #[test]
 fn cpu_shares_become_quotas_the_kernel_takes() {
-    for (share, quota, period) in [
-        (0.1, 1_000, 10_000),
-        (0.29, 2_900, 10_000),
-        (0.05, 1_000, 20_000),
-        (0.5, 5_000, 10_000),
-        (1.0, 10_000, 10_000),
-        (1.5, 15_000, 10_000),
-        (0.001, 1_000, 1_000_000),
+    for (share, quota, period, at_start) in [
+        (0.1, 1_000, 10_000, (10_000, 100_000)),
+        (0.29, 2_900, 10_000, (10_000, 34_483)),
+        (0.05, 1_000, 20_000, (10_000, 200_000)),
+        (0.5, 5_000, 10_000, (10_000, 20_000)),
+        (1.0, 10_000, 10_000, (10_000, 10_000)),
+        (1.5, 15_000, 10_000, (15_000, 10_000)),
+        (0.007, 1_000, 142_858, (7_000, 1_000_000)),
+        (0.001, 1_000, 1_000_000, (1_000, 1_000_000)),
     ] {
         let limits =
             limits::group_limits(&Demand { cpu: at(share, 2), ..demand() }, false).expect("a fair share");
-        assert_eq!((limits.cpu_quota, limits.cpu_period), (quota, period), "{share}");
+        assert_eq!((limits.cpu.quota, limits.cpu.period), (quota, period), "{share}");
+        assert_eq!((limits.cpu_at_start.quota, limits.cpu_at_start.period), at_start, "{share}");
+        assert!(limits.cpu.part() <= share && limits.cpu_at_start.part() <= share, "{share}");
     }
     for share in [0.0009, 0.0, -1.0, f64::NAN] {
         let refusal =

@@ -29,12 +29,18 @@ pub struct Watch {
     resident: Option<ResidentSet>,
     cycle: Option<DutyCycle>,
     scratch: bool,
+    /// When the program's own period begins; None after that and without a group.
+    starts_until: Option<Instant>,
     last_tick: Instant,
     next_tick: Instant,
     memory_peak: u64,
     /// The last figure of the processor clock, for a process that is gone.
     run: Duration,
 }
+
+/// Until a run is this old its processor share holds over a longer period, for the start of
+/// the interpreter.
+pub const START: Duration = Duration::from_millis(100);
 
 /// The least time between two looks at memory.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -102,9 +108,11 @@ impl Watch {
             let cycle = (cpu_share < 1.0).then(|| DutyCycle::new(cpu_share, run, now));
             (Some(run_time), Some(ResidentSet::new(pid)?), cycle)
         };
+        let starts_until = group.is_some().then_some(now + START);
         Ok(Watch {
             limits,
             group,
+            starts_until,
             disk: DiskWatch::new(vessel, pid, disk_used, limits.disk, now)?,
             disk_at_start: disk_used,
             run_time,
@@ -164,9 +172,21 @@ impl Watch {
 
     /// When the next look is due.
     pub fn next(&self, now: Instant) -> Option<Instant> {
-        match self.resident.is_some() {
+        let look = match self.resident.is_some() {
             true => Some(self.next_tick),
             false => self.disk.next(now),
+        };
+        look.into_iter().chain(self.starts_until).min()
+    }
+
+    /// The start is over: the share holds over the program's period.
+    fn end_start(&mut self, now: Instant, asked: &mut Asked) {
+        if self.starts_until.is_none_or(|until| now < until) {
+            return;
+        }
+        self.starts_until = None;
+        if let Some(Err(error)) = self.group.as_ref().map(Group::hold_share) {
+            asked.kill = Some(Cause::GroupLost(error.to_string()));
         }
     }
 
@@ -188,6 +208,7 @@ impl Watch {
             }
             Err(error) => asked.kill = Some(Cause::MonitorLost(error.to_string())),
         }
+        self.end_start(now, &mut asked);
         if tick {
             self.tick(now, &mut asked);
         }

@@ -13,8 +13,9 @@ use crate::report::Report;
 use crate::verdict::Ending;
 
 /// The record is written when the run is this old: writing it would only make the
-/// start of short runs longer, which nobody could look at anyway.
-const AGE: Duration = Duration::from_millis(20);
+/// start of short runs longer, which nobody could look at anyway. At the same age the group
+/// has the limits that the record names.
+const AGE: Duration = super::limits::START;
 
 /// How often the metrics are written. Collectors look every 15 seconds or so.
 const METRICS: Duration = Duration::from_secs(5);
