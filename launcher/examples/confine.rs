@@ -63,7 +63,7 @@ fn main() {
         if show {
             print!("{plan}");
         }
-        let launched = apply::launch(&plan, &request, &host.vessel, CgroupEntry::default(), timings)
+        let launched = apply::launch(&plan, &request, &host.vessel, CgroupEntry::default(), || {}, timings)
             .unwrap_or_else(|error| fail(if error.usage { 2 } else { 4 }, &error.to_string()));
         for timing in &launched.timings {
             eprintln!("{:>26} {:>7} us", timing.step, timing.took.as_micros());

@@ -78,7 +78,7 @@ pub struct Timing {
 
 /// Builds the sandbox that `plan` describes and starts the interpreter in it.
 /// Returns once the interpreter has been executed, all its controls in force.
-/// With `measure`, the duration of each step is returned too.
+/// `meanwhile` is done while the child builds its sandbox by itself. With `measure`, the duration of each step is returned too.
 ///
 /// The calling process must have one thread only: the child runs ordinary code
 /// between `clone3` and `execveat`.
@@ -90,6 +90,7 @@ pub fn launch(
     request: &Request,
     vessel: &Vessel,
     cgroup: CgroupEntry,
+    meanwhile: impl FnOnce(),
     measure: bool,
 ) -> Result<Launched, LaunchError> {
     let began = monotonic();
@@ -99,7 +100,7 @@ pub fn launch(
     let cloned = monotonic();
 
     let filter = inside.filter.take();
-    let finished = finish(plan, request, inside, &outside, pid);
+    let finished = finish(plan, request, inside, &outside, pid, meanwhile);
     let executed = monotonic();
     let finished = finished.and_then(|finished| Ok((finished, outside.scratch.take()?)));
     let ((marks, trials), scratch) = match finished {
@@ -164,6 +165,7 @@ fn finish(
     mut inside: Inside,
     outside: &Outside,
     pid: i32,
+    meanwhile: impl FnOnce(),
 ) -> Result<(Vec<(u32, u64)>, Trials), LaunchError> {
     if let Some(release) = &outside.release {
         ids::map_and_release(plan, request, &inside, release, pid)?;
@@ -171,6 +173,7 @@ fn finish(
     let marks = inside.marks.take();
     // The child's ends must be closed here, or the pipe never ends.
     drop(inside);
+    meanwhile();
     let mut said = [0u8; trial::MESSAGE + child::RECORD];
     let length = read_to_end(outside, &mut said)
         .map_err(|errno| LaunchError::new("waiting for the interpreter to start", errno))?;

@@ -34,7 +34,10 @@ const REMOVAL: Duration = Duration::from_millis(200);
 /// Removes empty groups at `site` that launchers left which were killed; says
 /// which. A start does the same by itself.
 pub fn sweep(site: &Site) -> Vec<PathBuf> {
-    let Ok(own) = name::Name::of_this_process() else { return Vec::new() };
+    name::Name::of_this_process().map_or_else(|_| Vec::new(), |own| sweep_as(site, own))
+}
+
+fn sweep_as(site: &Site, own: name::Name) -> Vec<PathBuf> {
     let mut living = name::Living::default();
     match site {
         Site::V2(site) => name::sweep(&site.parent, own, &mut living),
@@ -170,6 +173,7 @@ pub enum Integrity {
 /// The groups of one run; removed by [`Group::remove`] or when dropped.
 #[derive(Debug)]
 pub struct Group {
+    own: name::Name,
     kind: Kind,
     /// The processor share.
     share: Option<share::Share>,
@@ -191,14 +195,13 @@ enum Kind {
 
 impl Group {
     /// Makes the groups of this run at `site`, with their limits set, and room for
-    /// a broker if the run may need one; removes empty ones that launchers left which were killed.
+    /// a broker if the run may need one. What can wait is left to [`Group::while_it_starts`].
     ///
     /// # Errors
     /// The step that failed, with its path; nothing is left.
     pub fn create(site: &Site, limits: &GroupLimits, broker: bool) -> Result<Group, Missing> {
         let own = name::Name::of_this_process().map_err(|error| Missing::new(error.to_string()))?;
         let mut builder = Builder {
-            own,
             name: own.text(),
             share: None,
             guarded: Vec::new(),
@@ -213,7 +216,7 @@ impl Group {
         match made {
             Ok(kind) => {
                 let Builder { share, guarded, written, directories, aside, .. } = builder;
-                Ok(Group { kind, share, guarded, written, directories, aside })
+                Ok(Group { own, kind, share, guarded, written, directories, aside })
             }
             Err(error) => {
                 remove_all(&builder.directories);
@@ -223,6 +226,16 @@ impl Group {
                 Err(Missing::new(error.to_string()))
             }
         }
+    }
+
+    /// What the run needs of its group later, done while the sandbox starts by itself: opens what
+    /// is counted, and removes empty groups that launchers left at `site` which were killed.
+    pub fn while_it_starts(&mut self, site: &Site) {
+        match &mut self.kind {
+            Kind::V2(files) => files.open_statistics(),
+            Kind::V1(files) => files.open_statistics(),
+        }
+        sweep_as(site, self.own);
     }
 
     /// What the new process needs to be born in the group.
@@ -347,7 +360,6 @@ fn remove_all(directories: &[PathBuf]) {
 
 /// A group in the making.
 struct Builder {
-    own: name::Name,
     name: String,
     share: Option<share::Share>,
     guarded: Vec<Guarded>,

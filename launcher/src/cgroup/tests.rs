@@ -12,7 +12,11 @@ fn limits(memory: u64) -> GroupLimits {
 /// A group, unless the machine gives this user none: then the text must say why.
 fn group(limits: &GroupLimits) -> Option<Group> {
     match Site::find() {
-        Ok(site) => Some(Group::create(&site, limits, true).expect("the site is usable")),
+        Ok(site) => {
+            let mut group = Group::create(&site, limits, true).expect("the site is usable");
+            group.while_it_starts(&site);
+            Some(group)
+        }
         Err(missing) => {
             assert!(!missing.reason.is_empty() && missing.remedy.contains("Delegate=yes"));
             None

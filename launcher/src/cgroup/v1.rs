@@ -11,7 +11,7 @@ use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
 use super::share::Share;
-use super::{about, name, number_of, statistic, text_of, value_of, write};
+use super::{about, number_of, statistic, text_of, value_of, write};
 use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
 use crate::plan::limits::GroupLimits;
@@ -74,7 +74,13 @@ pub struct Files {
     memory: PathBuf,
     pids: PathBuf,
     limit: u64,
-    cpu_stat: Option<File>,
+    statistics: Statistics,
+}
+
+/// What the kernel counts, as far as it counts it.
+#[derive(Debug, Default)]
+struct Statistics {
+    cpu: Option<File>,
     /// Only where cpuacct is mounted together with cpu, as most hosts do.
     cpu_usage: Option<File>,
     memory_usage: Option<File>,
@@ -88,10 +94,6 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     let mut parents: Vec<&Path> = site.parents().map(|(_, path)| path).collect();
     // Controllers mounted together share one directory.
     parents.dedup();
-    let mut living = name::Living::default();
-    for parent in &parents {
-        name::sweep(parent, builder.own, &mut living);
-    }
     let mut made: Vec<(&Path, PathBuf)> = Vec::new();
     for parent in parents {
         let path = builder.make(parent.join(&builder.name))?;
@@ -107,18 +109,7 @@ pub(super) fn create(site: &Site, limits: &GroupLimits, builder: &mut Builder) -
     set_memory(&memory, limits.memory, |directory, file, value| builder.guard(directory, file, value))?;
     builder.guard(&pids, "pids.max", &limits.processes.to_string())?;
 
-    Ok(Files {
-        limit: limits.memory,
-        cpu_stat: statistic(&cpu, "cpu.stat"),
-        cpu_usage: statistic(&cpu, "cpuacct.usage"),
-        memory_usage: statistic(&memory, "memory.usage_in_bytes"),
-        memory_peak: statistic(&memory, "memory.max_usage_in_bytes"),
-        memory_oom: statistic(&memory, "memory.oom_control"),
-        pids_events: statistic(&pids, "pids.events"),
-        cpu,
-        memory,
-        pids,
-    })
+    Ok(Files { limit: limits.memory, statistics: Statistics::default(), cpu, memory, pids })
 }
 
 /// Sets the memory limit with no swap beside it.
@@ -139,6 +130,18 @@ fn set_memory(
 }
 
 impl Files {
+    /// Opens what is read while the run lasts and at its end.
+    pub fn open_statistics(&mut self) {
+        self.statistics = Statistics {
+            cpu: statistic(&self.cpu, "cpu.stat"),
+            cpu_usage: statistic(&self.cpu, "cpuacct.usage"),
+            memory_usage: statistic(&self.memory, "memory.usage_in_bytes"),
+            memory_peak: statistic(&self.memory, "memory.max_usage_in_bytes"),
+            memory_oom: statistic(&self.memory, "memory.oom_control"),
+            pids_events: statistic(&self.pids, "pids.events"),
+        };
+    }
+
     pub fn homes(&self) -> Vec<PathBuf> {
         let mut homes = vec![self.cpu.clone(), self.memory.clone(), self.pids.clone()];
         homes.dedup();
@@ -177,23 +180,24 @@ impl Files {
     }
 
     pub fn usage(&self) -> Use {
-        let cpu = text_of(self.cpu_stat.as_ref());
-        let memory_peak = number_of(self.memory_peak.as_ref());
-        let oom_kills = value_of(&text_of(self.memory_oom.as_ref()), "oom_kill");
+        let counted = &self.statistics;
+        let cpu = text_of(counted.cpu.as_ref());
+        let memory_peak = number_of(counted.memory_peak.as_ref());
+        let oom_kills = value_of(&text_of(counted.memory_oom.as_ref()), "oom_kill");
         // The kernel tells no own failure from an ancestor's (with equal limits
         // for memory and swap even failcnt stays 0 on Linux 6.18), but it charges
         // in batches of 64 pages: at its own limit the peak is at most that far below.
         let near = memory_peak.is_some_and(|peak| peak + (256 << 10) >= self.limit);
         Use {
-            cpu: number_of(self.cpu_usage.as_ref()).map(Duration::from_nanos),
+            cpu: number_of(counted.cpu_usage.as_ref()).map(Duration::from_nanos),
             periods: value_of(&cpu, "nr_periods"),
             throttled_periods: value_of(&cpu, "nr_throttled"),
             throttled: Duration::from_nanos(value_of(&cpu, "throttled_time")),
             memory_peak,
-            memory: number_of(self.memory_usage.as_ref()),
+            memory: number_of(counted.memory_usage.as_ref()),
             oom_kills,
             own_limit_hit: oom_kills > 0 && near,
-            processes_refused: value_of(&text_of(self.pids_events.as_ref()), "max"),
+            processes_refused: value_of(&text_of(counted.pids_events.as_ref()), "max"),
         }
     }
 }

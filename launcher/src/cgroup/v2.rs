@@ -15,7 +15,7 @@ use nix::unistd::{access, AccessFlags};
 
 use super::mounts::Hierarchy;
 use super::share::Share;
-use super::{about, name, number_of, read_text, scope, statistic, text_of, value_of, write};
+use super::{about, number_of, read_text, scope, statistic, text_of, value_of, write};
 use super::{Builder, Missing, Use, NEEDED};
 use crate::apply::CgroupEntry;
 use crate::plan::limits::GroupLimits;
@@ -133,12 +133,18 @@ pub struct Files {
     leaf: PathBuf,
     /// Where the broker's leaf goes, if there is to be one.
     outer: Option<PathBuf>,
-    cpu_stat: Option<File>,
+    kill: Option<File>,
+    statistics: Statistics,
+}
+
+/// What the kernel counts, as far as it counts it.
+#[derive(Debug, Default)]
+struct Statistics {
+    cpu: Option<File>,
     memory_usage: Option<File>,
     memory_peak: Option<File>,
     memory_events: Option<File>,
     pids_events: Option<File>,
-    kill: Option<File>,
 }
 
 /// The launcher's own group while it is not where it was started: one level down,
@@ -168,7 +174,6 @@ pub(super) fn create(
     broker: bool,
     builder: &mut Builder,
 ) -> io::Result<Files> {
-    name::sweep(&site.parent, builder.own, &mut name::Living::default());
     if site.step == Step::MoveAside {
         let path = site.parent.join(format!("{}-supervisor", builder.name));
         fs::create_dir(&path).map_err(|error| about(&path, "cannot make the launcher's group", &error))?;
@@ -190,11 +195,7 @@ pub(super) fn create(
     builder.guard(&leaf, "pids.max", &limits.processes.to_string())?;
     builder.written.push((leaf.join("memory.oom.group"), "1".to_owned()));
     Ok(Files {
-        cpu_stat: statistic(&outer, "cpu.stat"),
-        memory_usage: statistic(&leaf, "memory.current"),
-        memory_peak: statistic(&leaf, "memory.peak"),
-        memory_events: statistic(&leaf, "memory.events"),
-        pids_events: statistic(&leaf, "pids.events"),
+        statistics: Statistics::default(),
         kill: File::options().write(true).open(outer.join("cgroup.kill")).ok(),
         outer: broker.then_some(outer),
         leaf,
@@ -216,6 +217,18 @@ fn set_memory(
 }
 
 impl Files {
+    /// Opens what is read while the run lasts and at its end.
+    pub fn open_statistics(&mut self) {
+        let outer = self.outer.as_ref().unwrap_or(&self.leaf);
+        self.statistics = Statistics {
+            cpu: statistic(outer, "cpu.stat"),
+            memory_usage: statistic(&self.leaf, "memory.current"),
+            memory_peak: statistic(&self.leaf, "memory.peak"),
+            memory_events: statistic(&self.leaf, "memory.events"),
+            pids_events: statistic(&self.leaf, "pids.events"),
+        };
+    }
+
     pub fn home(&self) -> PathBuf {
         self.leaf.clone()
     }
@@ -243,20 +256,21 @@ impl Files {
     }
 
     pub fn usage(&self) -> Use {
-        let cpu = text_of(self.cpu_stat.as_ref());
-        let memory = text_of(self.memory_events.as_ref());
+        let counted = &self.statistics;
+        let cpu = text_of(counted.cpu.as_ref());
+        let memory = text_of(counted.memory_events.as_ref());
         let oom_kills = value_of(&memory, "oom_kill");
         Use {
             cpu: Some(Duration::from_micros(value_of(&cpu, "usage_usec"))),
             periods: value_of(&cpu, "nr_periods"),
             throttled_periods: value_of(&cpu, "nr_throttled"),
             throttled: Duration::from_micros(value_of(&cpu, "throttled_usec")),
-            memory_peak: number_of(self.memory_peak.as_ref()),
-            memory: number_of(self.memory_usage.as_ref()),
+            memory_peak: number_of(counted.memory_peak.as_ref()),
+            memory: number_of(counted.memory_usage.as_ref()),
             oom_kills,
             // "oom" counts only times at which this group's own limit was reached.
             own_limit_hit: oom_kills > 0 && value_of(&memory, "oom") > 0,
-            processes_refused: value_of(&text_of(self.pids_events.as_ref()), "max"),
+            processes_refused: value_of(&text_of(counted.pids_events.as_ref()), "max"),
         }
     }
 

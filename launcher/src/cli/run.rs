@@ -253,7 +253,7 @@ pub(super) fn start(
     site: Option<Site>,
     steps: &mut Steps,
 ) -> Result<(Launched, Option<Group>), Failure> {
-    let group = match (plan.group(), &site) {
+    let mut group = match (plan.group(), &site) {
         (Some(limits), Some(site)) => {
             let made = Group::create(site, &limits, request.demand.network.value);
             Some(made.map_err(|missing| Refusal {
@@ -271,7 +271,12 @@ pub(super) fn start(
         None => CgroupEntry::default(),
     };
     steps.done("make the control group");
-    let launched = apply::launch(plan, request, &host.vessel, entry, timings)?;
+    let meanwhile = || {
+        if let (Some(group), Some(site)) = (&mut group, &site) {
+            group.while_it_starts(site);
+        }
+    };
+    let launched = apply::launch(plan, request, &host.vessel, entry, meanwhile, timings)?;
     if let Some(Err(error)) = group.as_ref().map(Group::hold_start) {
         process::kill_and_reap(launched.pidfd.as_fd());
         return Err(Failure { ending: Ending::NoSandbox, message: error.to_string() });
