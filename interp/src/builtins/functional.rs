@@ -80,6 +80,9 @@ fn push(vm: &mut Vm, out: &mut Vec<Value>, item: Value) -> Outcome<()> {
     Ok(())
 }
 
+/// Sequences that `map` goes through without a vector for each row.
+const FEW_SOURCES: usize = 4;
+
 struct Map {
     /// Owned; `Unset` for `None`.
     function: Value,
@@ -149,23 +152,57 @@ impl Map {
                 }
                 continue;
             }
-            let row: Vec<Option<Value>> = self.sources.iter().map(|source| source.get(vm, self.at)).collect();
-            if row.iter().all(Option::is_none) {
+            let mut few = [Value::None; FEW_SOURCES];
+            let mut many = Vec::new();
+            let row = match few.get_mut(..self.sources.len()) {
+                Some(row) => row,
+                None => {
+                    many.resize(self.sources.len(), Value::None);
+                    &mut many[..]
+                }
+            };
+            let mut ended = true;
+            for (place, source) in row.iter_mut().zip(&self.sources) {
+                if let Some(item) = source.get(vm, self.at) {
+                    *place = vm.heap.share(item);
+                    ended = false;
+                }
+            }
+            if ended {
                 return self.end(vm);
             }
             self.at += 1;
-            let row: Vec<Value> =
-                row.into_iter().map(|item| vm.heap.share(item.unwrap_or(Value::None))).collect();
-            if !self.function.is_unset() {
-                return call(vm.heap.share(self.function), row, self);
-            }
-            let item = match row[..] {
-                [one] => one,
-                _ => vm.heap.new_tuple(&row),
+            let item = match (self.function, &*row) {
+                (Value::Unset, [one]) => *one,
+                (Value::Unset, row) => vm.heap.new_tuple(row),
+                (function, row) => match hook::direct(vm, function, row) {
+                    Some(result) => {
+                        row.iter().for_each(|item| vm.heap.release(*item));
+                        match result {
+                            Ok(Flow::Value(result)) => result,
+                            Ok(flow) => return Ok(chain_pending(flow, self)),
+                            Err(raised) => {
+                                self.abandon(vm);
+                                return Err(raised);
+                            }
+                        }
+                    }
+                    None => {
+                        let args = match *row {
+                            [first, second] => CallArgs::Two(first, second),
+                            _ => CallArgs::Many(row.to_vec()),
+                        };
+                        return call(vm.heap.share(function), args, self);
+                    }
+                },
             };
             if let Err(raised) = push(vm, &mut self.out, item) {
                 self.abandon(vm);
                 return Err(raised);
+            }
+            if vm.is_tired() {
+                self.paused = true;
+                return pause(self);
             }
         }
     }

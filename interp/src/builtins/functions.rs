@@ -1,6 +1,6 @@
 //! The built-in functions that call no program code.
 use super::functional;
-use crate::heap::{Builtin, Class, List, Outcome, Style, Value};
+use crate::heap::{Builtin, Class, Outcome, Style, Value};
 use crate::types::comparing::{self, Question};
 use crate::types::kernel::long;
 use crate::types::support::{
@@ -251,11 +251,8 @@ fn range_size(vm: &mut Vm, length: i128) -> Outcome<usize> {
 }
 
 fn zip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
-    if let [Value::List(first), Value::List(second)] = *args.positional {
-        let count = vm.heap.list(first).len().min(vm.heap.list(second).len());
-        if count <= FEW {
-            return value(zip_lists(vm, first, second, count));
-        }
+    if let Some(rows) = zip_few(vm, args.positional) {
+        return value(rows);
     }
     let mut zip =
         Zip { columns: Vec::with_capacity(args.positional.len()), rows: Vec::new(), row: Vec::new() };
@@ -284,19 +281,53 @@ fn zip(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     stepwise::start(vm, zip)
 }
 
-/// Rows up to which two lists are zipped in one go.
-const FEW: usize = 512;
+/// Items up to which sequences are zipped in one go.
+const FEW: usize = 1024;
 
-/// The first `count` rows of two lists: owned.
-fn zip_lists(vm: &mut Vm, first: List, second: List, count: usize) -> Value {
-    vm.spend(count / 8);
+/// Sequences up to which that is done.
+const FEW_COLUMNS: usize = 8;
+
+/// The length of a sequence that `zip` reads by position.
+fn zipped_length(vm: &Vm, source: Value) -> Option<usize> {
+    Some(match source {
+        Value::List(list) => vm.heap.list(list).len(),
+        Value::Tuple(tuple) => vm.heap.tuple(tuple).len(),
+        Value::Str(text) => vm.heap.bytes(text).len(),
+        Value::XRange(range) => vm.heap.xranges[range].length as usize,
+        _ => return None,
+    })
+}
+
+/// `zip` of a few short sequences: owned.
+fn zip_few(vm: &mut Vm, columns: &[Value]) -> Option<Value> {
+    let mut row = [Value::Unset; FEW_COLUMNS];
+    let row = row.get_mut(..columns.len())?;
+    let mut count = FEW + 1;
+    for &column in columns {
+        count = count.min(zipped_length(vm, column)?);
+    }
+    if count.saturating_mul(columns.len()) > FEW || columns.is_empty() {
+        return None;
+    }
+    vm.spend(count * columns.len() / 16);
     let mut rows = vm.heap.list_buffer(count);
     for at in 0..count {
-        let row = [vm.heap.list(first)[at], vm.heap.list(second)[at]];
-        row.iter().for_each(|item| vm.heap.retain(*item));
-        rows.push(vm.heap.new_tuple(&row));
+        for (place, &column) in row.iter_mut().zip(columns) {
+            *place = match column {
+                Value::List(list) => vm.heap.list(list)[at],
+                Value::Tuple(tuple) => vm.heap.tuple(tuple)[at],
+                Value::Str(text) => Value::Str(vm.heap.byte_str(vm.heap.bytes(text)[at])),
+                Value::XRange(range) => {
+                    let data = vm.heap.xranges[range];
+                    Value::Int(data.start.wrapping_add(data.step.wrapping_mul(at as i64)))
+                }
+                _ => Value::None,
+            };
+            vm.heap.retain(*place);
+        }
+        rows.push(vm.heap.new_tuple(row));
     }
-    vm.heap.new_list(rows)
+    Some(vm.heap.new_list(rows))
 }
 
 /// `zip` under way: all columns advance together.

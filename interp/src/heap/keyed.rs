@@ -148,8 +148,9 @@ impl Heap {
         }
     }
 
+    /// [`Heap::dict_set`] of a key whose hash is known.
     #[inline(never)]
-    fn dict_set_hashed(&mut self, dict: Dict, hash: u64, key: Value, value: Value) -> Outcome<()> {
+    pub(crate) fn dict_set_hashed(&mut self, dict: Dict, hash: u64, key: Value, value: Value) -> Outcome<()> {
         match self.dicts[dict].table.find(self, hash, key) {
             Some(position) => {
                 let old = self.dicts[dict].table.set_value(position, value);

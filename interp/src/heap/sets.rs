@@ -67,6 +67,12 @@ impl Heap {
             self.release(Value::Set(made));
             return Ok(());
         }
+        if operator == Algebra::Union && self.sets[a].table.is_empty() && !self.sets[b].table.is_empty() {
+            let made = self.union_of(b, a, false);
+            self.swap_sets(a, made);
+            self.release(Value::Set(made));
+            return Ok(());
+        }
         let (x, y) = (&self.sets[a].table, &self.sets[b].table);
         let has = |table: &Table<()>, entry: &&Entry<()>| table.find(self, entry.hash, entry.key).is_some();
         let both = || x.iter().filter(|entry| has(y, entry)).copied();

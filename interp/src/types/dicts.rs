@@ -52,10 +52,37 @@ fn copy(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 
 fn fromkeys(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let item = args.get(1).unwrap_or(Value::None);
+    if let keys @ (Value::List(_) | Value::Tuple(_)) = args.positional[0] {
+        if are_small(vm, &[keys]) {
+            return value(Value::Dict(dict_of_keys(vm, keys, item)?));
+        }
+    }
     vm.heap.retain(item);
     let dict = vm.heap.new_dict();
     let result = vm.heap.share(Value::Dict(dict));
     gather(vm, args.positional[0], Fill { dict, entries: Entries::Keys(item), keywords: Vec::new(), result })
+}
+
+/// A dict with the items of a small list or tuple as keys, all with the same value: owned. Borrows both.
+fn dict_of_keys(vm: &mut Vm, keys: Value, item: Value) -> Outcome<Dict> {
+    let dict = vm.heap.new_dict();
+    let mut at = 0;
+    loop {
+        let key = match keys {
+            Value::List(list) => vm.heap.list(list).get(at),
+            Value::Tuple(tuple) => vm.heap.tuple(tuple).get(at),
+            _ => None,
+        };
+        let Some(&key) = key else { break };
+        at += 1;
+        vm.heap.retain(item);
+        if let Err(raised) = vm.heap.dict_set(dict, key, item) {
+            vm.heap.release(Value::Dict(dict));
+            return Err(raised);
+        }
+    }
+    vm.spend(at / 4);
+    Ok(dict)
 }
 
 fn get(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -320,7 +347,7 @@ fn merge_dict(vm: &mut Vm, dict: Dict, other: Dict) -> Outcome<()> {
         let Some(&entry) = vm.heap.dicts[other].table.slots().get(at) else { break };
         if !entry.key.is_unset() {
             let item = vm.heap.share(entry.value);
-            vm.heap.dict_set(dict, entry.key, item)?;
+            vm.heap.dict_set_hashed(dict, entry.hash, entry.key, item)?;
         }
     }
     vm.spend(vm.heap.dicts[other].table.len() / 4);

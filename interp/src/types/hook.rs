@@ -1,7 +1,7 @@
 //! What the types need of the machine: truth, order, iteration, items and attributes, in one place.
-use crate::heap::{Outcome, Value};
+use crate::heap::{NativeId, Outcome, Value};
 use crate::syntax::ast::CompareOperator;
-use crate::vm::native::{Args, NativeReturn};
+use crate::vm::native::{Args, Flow, NativeReturn};
 use crate::vm::Vm;
 
 /// All items of an iterable: owned.
@@ -66,18 +66,20 @@ pub fn get_attribute(vm: &mut Vm, item: Value, name: &[u8]) -> Outcome<Value> {
     found
 }
 
-/// What calling a built-in function, type or bound method with these arguments gives, without leaving the native that
+/// What calling a built-in function, type or method with these arguments gives, without leaving the native that
 /// calls it; `None` if it has to be called the long way. The result may have to be waited for
 /// ([`super::chain::chain_pending`]). Borrows all.
 #[inline]
 pub fn direct(vm: &mut Vm, callee: Value, arguments: &[Value]) -> Option<NativeReturn> {
-    let (first, code) = match callee {
+    let (first, code, quick) = match callee {
         Value::Native(native) => {
             let row = vm.native(native);
-            if row.method || !row.takes(arguments.len()) {
+            let given = arguments.len().checked_sub(usize::from(row.method))?;
+            // The object of a method taken from its class must be one of it.
+            if !row.takes(given) || (row.method && !owns(vm, native, arguments[0])) {
                 return None;
             }
-            (None, row.call)
+            (None, row.call, row.quick)
         }
         Value::BoundNative(bound) => {
             let data = vm.heap.bound_natives[bound];
@@ -85,21 +87,44 @@ pub fn direct(vm: &mut Vm, callee: Value, arguments: &[Value]) -> Option<NativeR
             if matches!(data.object, Value::Instance(_)) || !row.method || !row.takes(arguments.len()) {
                 return None;
             }
-            (Some(data.object), row.call)
+            (Some(data.object), row.call, row.quick)
         }
-        Value::Class(class) => (Some(callee), vm.constructor(class)?),
+        Value::Class(class) => (Some(callee), vm.constructor(class)?, vm.quick_constructor(class)),
         _ => return None,
     };
     vm.spend(1);
-    let Some(first) = first else {
-        return Some(code(vm, Args { positional: arguments, keywords: &[] }));
-    };
-    let mut all = [Value::Unset; 3];
-    all[0] = first;
-    let place = all.get_mut(1..=arguments.len())?;
-    place.copy_from_slice(arguments);
-    vm.heap.retain(first);
-    let result = code(vm, Args { positional: &all[..=arguments.len()], keywords: &[] });
-    vm.heap.release(first);
+    let mut all = [Value::Unset; 4];
+    let offset = usize::from(first.is_some());
+    all[0] = first.unwrap_or(Value::Unset);
+    all.get_mut(offset..offset + arguments.len())?.copy_from_slice(arguments);
+    let all = &mut all[..offset + arguments.len()];
+    if let Some(quick) = quick {
+        // The short way of a class does not see the class.
+        let seen = usize::from(matches!(callee, Value::Class(_)));
+        let result = quick(vm, &mut all[seen..]);
+        // What it took out belongs to others here.
+        for (place, given) in all[offset..].iter_mut().zip(arguments) {
+            if place.is_unset() {
+                vm.heap.retain(*given);
+                *place = *given;
+            }
+        }
+        if !result.is_unset() {
+            return Some(Ok(Flow::Value(result)));
+        }
+    }
+    if let Some(first) = first {
+        vm.heap.retain(first);
+    }
+    let result = code(vm, Args { positional: all, keywords: &[] });
+    if let Some(first) = first {
+        vm.heap.release(first);
+    }
     Some(result)
+}
+
+/// Whether a value is an object of exactly the built-in class a method belongs to.
+fn owns(vm: &Vm, native: NativeId, object: Value) -> bool {
+    let owner = vm.native_owner(native);
+    !matches!(object, Value::Instance(_)) && owner.is_some_and(|owner| vm.heap.is_instance(object, owner))
 }

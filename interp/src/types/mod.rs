@@ -25,7 +25,7 @@ pub mod kernel;
 mod lists;
 pub mod long_text;
 mod numbers;
-mod operators;
+pub(crate) mod operators;
 mod percent;
 pub mod percent_quick;
 pub mod quick;

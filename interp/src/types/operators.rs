@@ -461,6 +461,43 @@ fn quick(vm: &Vm, operator: Op, left: Value, right: Value) -> Option<IBig> {
     }
 }
 
+/// `left operator right` of two longs of moderate size, or one and an int, for the operators that always have a result:
+/// owned.
+pub fn moderate_longs(vm: &mut Vm, operator: Op, left: Value, right: Value) -> Option<Value> {
+    const MODERATE: usize = 64;
+    let moderate = |number: &IBig| long::words(number) <= MODERATE;
+    let result = match (left, right) {
+        (Value::Long(a), Value::Long(b)) => {
+            let (a, b) = (&vm.heap.longs[a].value, &vm.heap.longs[b].value);
+            if !moderate(a) || !moderate(b) {
+                return None;
+            }
+            match operator {
+                Op::Add => a + b,
+                Op::Subtract => a - b,
+                Op::And => a & b,
+                Op::Or => a | b,
+                Op::Xor => a ^ b,
+                Op::Multiply => a * b,
+                _ => return None,
+            }
+        }
+        (Value::Long(a), Value::Int(b)) => {
+            let a = &vm.heap.longs[a].value;
+            if !moderate(a) {
+                return None;
+            }
+            match operator {
+                Op::Add => a + b,
+                Op::Subtract => a - b,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some(vm.heap.new_long(result))
+}
+
 /// Two integers of which at least one is a long (or a result would be): the result is a long.
 fn long_operator(vm: &mut Vm, operator: Op, left: Value, right: Value) -> NativeReturn {
     let (left, right) = (unwrap(&vm.heap, left), unwrap(&vm.heap, right));

@@ -35,6 +35,8 @@ pub fn len(vm: &mut Vm, args: &mut [Value]) -> Value {
         [Value::List(list)] => vm.heap.list(list).len(),
         [Value::Tuple(tuple)] => vm.heap.tuple(tuple).len(),
         [Value::Dict(dict)] => vm.heap.dicts[dict].table.len(),
+        [Value::Set(set)] => vm.heap.sets[set].table.len(),
+        [Value::XRange(range)] => return Value::Int(vm.heap.xranges[range].length),
         _ => return Value::Unset,
     };
     Value::Int(length as i64)
@@ -405,9 +407,10 @@ pub fn dict_get(vm: &mut Vm, args: &mut [Value]) -> Value {
     vm.heap.share(found.unwrap_or(other))
 }
 
-/// `dict.has_key(key)` of a str.
+/// `dict.has_key(key)` of a str or int.
 pub fn has_key(vm: &mut Vm, args: &mut [Value]) -> Value {
     match *args {
+        [Value::Dict(dict), Value::Int(key)] => Value::bool(vm.heap.dict_get_int(dict, key).is_some()),
         [Value::Dict(dict), Value::Str(key)] => Value::bool(vm.heap.dict_get_str(dict, key).is_some()),
         _ => Value::Unset,
     }

@@ -54,6 +54,16 @@ fn add_all(vm: &mut Vm, set: Set, items: &[Value]) -> Outcome<()> {
 
 /// Adds what an iterable yields.
 fn add_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
+    if let Value::Dict(dict) = iterable {
+        vm.spend(vm.heap.dicts[dict].table.len() / 8);
+        for at in 0..vm.heap.dicts[dict].table.slots().len() {
+            let entry = vm.heap.dicts[dict].table.slots()[at];
+            if !entry.key.is_unset() {
+                vm.heap.set_add_hashed(set, entry.hash, entry.key)?;
+            }
+        }
+        return Ok(());
+    }
     if let Value::List(list) = iterable {
         // Adding runs no code of the program: the list stays as it is.
         vm.spend(vm.heap.list(list).len() / 4);
@@ -66,6 +76,15 @@ fn add_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
     }
     let items = hook::collect(vm, iterable)?;
     let outcome = add_all(vm, set, &items);
+    release_all(&mut vm.heap, items);
+    outcome
+}
+
+/// Removes what an iterable yields, one by one as 2.7 does.
+fn remove_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
+    let items = hook::collect(vm, iterable)?;
+    vm.spend(items.len() / 4);
+    let outcome = items.iter().try_for_each(|&item| vm.heap.set_remove(set, item).map(|_| ()));
     release_all(&mut vm.heap, items);
     outcome
 }
@@ -182,8 +201,12 @@ fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcom
                 apply(vm, operator, target, other)?;
                 continue;
             }
-            (Op::Or, Value::List(_)) => {
+            (Op::Or, _) => {
                 add_from(vm, target, other)?;
+                continue;
+            }
+            (Op::Subtract, _) => {
+                remove_from(vm, target, other)?;
                 continue;
             }
             _ => {}
@@ -335,6 +358,11 @@ fn compared(
         let task = SetTask::new(vm, set, &args.positional[1..], Op::Or, large);
         return stepwise::start(vm, task);
     }
+    if let Value::Set(other) = unwrap(&vm.heap, args.positional[1]) {
+        vm.spend(vm.heap.sets[other].table.len() / 8);
+        let outcome = test(vm, set, other);
+        return value(Value::bool(outcome?));
+    }
     let other = as_set(vm, args.positional[1], true)?;
     let outcome = test(vm, set, other);
     vm.heap.release(Value::Set(other));
@@ -352,6 +380,7 @@ fn issuperset(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn isdisjoint(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let disjoint = |vm: &mut Vm, set: Set, other: Set| {
         let (x, y) = (&vm.heap.sets[set].table, &vm.heap.sets[other].table);
+        let (x, y) = if x.len() < y.len() { (y, x) } else { (x, y) };
         Ok(y.iter().all(|entry| x.find(&vm.heap, entry.hash, entry.key).is_none()))
     };
     let other = args.positional[1];

@@ -140,7 +140,7 @@ pub fn scalar(heap: &Heap, out: &mut Vec<u8>, item: Value, mode: Mode) -> bool {
             Mode::Str => out.extend_from_slice(heap.bytes(text)),
         },
         Value::Long(long) => {
-            out.extend_from_slice(heap.longs[long].value.to_string().as_bytes());
+            long::push_decimal(out, &heap.longs[long].value);
             if mode == Mode::Repr {
                 out.push(b'L');
             }

@@ -77,6 +77,27 @@ impl Vm {
         Ok(())
     }
 
+    /// How many pairs of items at the beginning of two sequences are plainly the same or equal; they count against
+    /// the patience, and it bounds them.
+    fn alike(&mut self, a: Value, b: Value) -> usize {
+        let (x, y) = match (a, b) {
+            (Value::List(x), Value::List(y)) => (self.heap.list(x), self.heap.list(y)),
+            (Value::Tuple(x), Value::Tuple(y)) => (self.heap.tuple(x), self.heap.tuple(y)),
+            _ => return 0,
+        };
+        let most = usize::try_from(self.patience).unwrap_or(0);
+        let pairs = x.iter().zip(y).take(most);
+        let count = pairs
+            .take_while(|(x, y)| match (**x, **y) {
+                (Value::Int(x), Value::Int(y)) => x == y,
+                (Value::Str(x), Value::Str(y)) => x == y || self.heap.same_bytes(x, y),
+                (x, y) => x.same(y),
+            })
+            .count();
+        self.patience -= count as i64;
+        count
+    }
+
     fn too_deep<T>(&mut self) -> Outcome<T> {
         Err(self.heap.raise(Builtin::RuntimeError, "maximum recursion depth exceeded in cmp"))
     }
@@ -98,7 +119,7 @@ impl Vm {
                 if self.heap.list(x).len() != self.heap.list(y).len() {
                     return Ok(false);
                 }
-                let mut at = 0;
+                let mut at = self.alike(a, b);
                 while let (Some(&x), Some(&y)) = (self.heap.list(x).get(at), self.heap.list(y).get(at)) {
                     self.tire()?;
                     if !self.same_or_equal(x, y, depth + 1)? {
@@ -112,7 +133,7 @@ impl Vm {
                 if self.heap.tuple(x).len() != self.heap.tuple(y).len() {
                     return Ok(false);
                 }
-                for at in 0..self.heap.tuple(x).len() {
+                for at in self.alike(a, b)..self.heap.tuple(x).len() {
                     self.tire()?;
                     let (x, y) = (self.heap.tuple(x)[at], self.heap.tuple(y)[at]);
                     if !self.same_or_equal(x, y, depth + 1)? {
@@ -230,7 +251,7 @@ impl Vm {
         match (a, b) {
             (Value::Str(x), Value::Str(y)) => Ok(holds(self.heap.bytes(x).cmp(self.heap.bytes(y)))),
             (Value::List(x), Value::List(y)) => {
-                let mut at = 0;
+                let mut at = self.alike(a, b);
                 loop {
                     let pair = (self.heap.list(x).get(at).copied(), self.heap.list(y).get(at).copied());
                     let (Some(x), Some(y)) = pair else {
@@ -248,7 +269,7 @@ impl Vm {
                 if let Some(order) = self.heap.plain_order(a, b) {
                     return Ok(holds(order));
                 }
-                let mut at = 0;
+                let mut at = self.alike(a, b);
                 loop {
                     let pair = (self.heap.tuple(x).get(at).copied(), self.heap.tuple(y).get(at).copied());
                     let (Some(x), Some(y)) = pair else {

@@ -39,6 +39,7 @@ mod op_number;
 mod op_object;
 mod op_print;
 mod op_raise;
+mod op_spread;
 mod run;
 mod slow;
 #[cfg(test)]
@@ -283,6 +284,11 @@ impl Vm {
     /// What calling a built-in class does.
     pub fn constructor(&self, class: Class) -> Option<NativeFn> {
         self.constructors.get(class.index()).copied().flatten()
+    }
+
+    /// The short way of calling a built-in class.
+    pub(crate) fn quick_constructor(&self, class: Class) -> Option<QuickFn> {
+        *self.quick_constructors.get(class.index())?
     }
 
     /// Registers an attribute of a built-in class that is no method.

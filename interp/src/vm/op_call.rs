@@ -6,7 +6,7 @@ use super::native::{Args, Flow, NativeFn, NativeReturn, QuickFn, ANY};
 use super::slow::Registers;
 use super::{Vm, RECURSION_LIMIT, WINDOW};
 use crate::compile::{Code, Reg, NO_ARITY};
-use crate::heap::{Class, Function, NativeId, Outcome, Str, Value};
+use crate::heap::{Class, Function, NativeId, Outcome, Value};
 
 /// What a call of something that is no function of the program comes to.
 pub(super) enum Called {
@@ -20,33 +20,6 @@ pub(super) enum Called {
     Enter(Rc<Code>),
     /// The same of an `__init__`, whose instance (owned) is the value of the call.
     Init(Rc<Code>, Value),
-}
-
-/// Parameters that [`named_arguments`] can place.
-const MOST_NAMED: usize = 16;
-
-/// The values of `keywords`, which lie from `from` on, by the parameters they are for; `None` if one is for none
-/// of those behind the first `count`, or for one that has a value.
-fn named_arguments(
-    code: &Code,
-    regs: &Registers,
-    from: usize,
-    count: usize,
-    keywords: &[Str],
-) -> Option<[Value; MOST_NAMED]> {
-    let parameters = usize::from(code.parameters);
-    if parameters > MOST_NAMED {
-        return None;
-    }
-    let mut named = [Value::Unset; MOST_NAMED];
-    for (key, value) in keywords.iter().zip(&regs[from..]) {
-        let at = (count..parameters).find(|at| code.local_names[at + 1] == *key)?;
-        if !named[at].is_unset() {
-            return None;
-        }
-        named[at] = *value;
-    }
-    Some(named)
 }
 
 impl Vm {
@@ -95,7 +68,14 @@ impl Vm {
     }
 
     /// Puts defaults behind the `count` arguments in `t + 1, …` of a function that is to be entered with `all`.
-    fn put_defaults(&mut self, regs: &mut Registers, t: usize, count: usize, all: usize, function: Function) {
+    pub(super) fn put_defaults(
+        &mut self,
+        regs: &mut Registers,
+        t: usize,
+        count: usize,
+        all: usize,
+        function: Function,
+    ) {
         let defaults = &self.heap.functions[function].defaults;
         let first = defaults.len() + count - all;
         for (place, at) in (t + 1 + count..=t + all).zip(first..) {
@@ -157,7 +137,7 @@ impl Vm {
         };
         match regs[usize::from(t)] {
             Value::Native(native) => self.call_native(regs, (d, t, count), native, on_object),
-            Value::Function(function) => Ok(match self.bind_in_place(regs, t, count, function, &[], depth) {
+            Value::Function(function) => Ok(match self.bind_in_place(regs, t, count, function, depth) {
                 Some(code) => Called::Enter(code),
                 None => Called::Slow(count),
             }),
@@ -170,32 +150,10 @@ impl Vm {
         }
     }
 
-    /// The code of the function or method in `t` if it can be entered with `count` positional arguments and those
-    /// of `keywords` behind them; and the number of positional ones, with the object of a method.
-    #[inline(never)]
-    pub(super) fn enters_with_keywords(
-        &mut self,
-        regs: &mut Registers,
-        (t, count): (Reg, usize),
-        keywords: &[Str],
-        depth: usize,
-    ) -> (usize, Option<Rc<Code>>) {
-        let count = match self.open_callee(regs, t, count + keywords.len(), count) {
-            Some(opened) => opened - keywords.len(),
-            None => count,
-        };
-        match regs[usize::from(t)] {
-            Value::Function(function) => {
-                (count, self.bind_in_place(regs, t, count, function, keywords, depth))
-            }
-            _ => (count, None),
-        }
-    }
-
     /// Replaces a method in `t` by what it calls, with its object as the first argument; how many arguments
     /// there are then. `None` leaves all as it is. `count` are given, `positional` of them by position.
     #[inline(always)]
-    fn open_callee(
+    pub(super) fn open_callee(
         &mut self,
         regs: &mut Registers,
         t: Reg,
@@ -247,59 +205,47 @@ impl Vm {
         Some(count + 1)
     }
 
-    /// Lays out the arguments of a call as the function wants them, where that needs no error message: `count`
-    /// by position from `t + 1` on, those of `keywords` behind them, defaults, and the tuple of the surplus.
+    /// Lays out the `count` arguments of a call from `t + 1` on as the function wants them, where that needs no error
+    /// message: defaults, the tuple of the surplus and the dict of the keywords behind them.
     /// Its code, if it can be entered now; else nothing has been changed.
-    fn bind_in_place(
+    pub(super) fn bind_in_place(
         &mut self,
         regs: &mut Registers,
         t: Reg,
         count: usize,
         function: Function,
-        keywords: &[Str],
         depth: usize,
     ) -> Option<Rc<Code>> {
         let data = &self.heap.functions[function];
         let code = Rc::clone(&data.code);
         let (parameters, defaults) = (usize::from(code.parameters), data.defaults.len());
         let first = usize::from(t) + 1;
-        let end = first + parameters.max(count + keywords.len()) + 1;
-        if code.double_star || depth >= RECURSION_LIMIT || self.fuel < 1 || end > WINDOW {
+        let end = first + parameters.max(count) + 2;
+        if depth >= RECURSION_LIMIT || self.fuel < 1 || end > WINDOW {
             return None;
         }
-        if keywords.is_empty() {
-            if (count > parameters && !code.star) || parameters > count + defaults {
-                return None;
-            }
-            if count < parameters {
-                self.put_defaults(regs, first - 1, count, parameters, function);
-            }
-            if code.star {
-                let surplus = &mut regs[first + parameters..first + parameters.max(count)];
-                let tuple = self.heap.new_tuple(surplus);
-                surplus.fill(Value::Unset);
-                regs[first + parameters] = tuple;
-            }
-        } else {
-            let named = named_arguments(&code, regs, first + count, count, keywords)?;
-            let missing = (count..parameters).find(|at| named[*at].is_unset() && at + defaults < parameters);
-            if code.star || missing.is_some() {
-                return None;
-            }
-            regs[first + count..first + count + keywords.len()].fill(Value::Unset);
-            for at in count..parameters {
-                let value = match named[at] {
-                    Value::Unset => {
-                        let value = self.heap.functions[function].defaults[at + defaults - parameters];
-                        self.heap.share(value)
-                    }
-                    value => value,
-                };
-                regs[first + at] = value;
-            }
+        if (count > parameters && !code.star) || parameters > count + defaults {
+            return None;
+        }
+        if count < parameters {
+            self.put_defaults(regs, first - 1, count, parameters, function);
+        }
+        if code.star {
+            self.put_surplus(regs, first + parameters, count.saturating_sub(parameters));
+        }
+        if code.double_star {
+            regs[first + parameters + usize::from(code.star)] = Value::Dict(self.heap.new_dict());
         }
         self.fuel -= 1;
         Some(code)
+    }
+
+    /// Puts the `count` values from `at` on into a tuple, which takes the place of the first.
+    pub(super) fn put_surplus(&mut self, regs: &mut Registers, at: usize, count: usize) {
+        let surplus = &mut regs[at..at + count];
+        let tuple = self.heap.new_tuple(surplus);
+        surplus.fill(Value::Unset);
+        regs[at] = tuple;
     }
 
     /// The short way of calling a built-in.
@@ -307,7 +253,7 @@ impl Vm {
     fn quick_way(&self, callee: Value) -> Option<QuickFn> {
         match callee {
             Value::Native(native) => self.native(native).quick,
-            Value::Class(class) => *self.quick_constructors.get(class.index())?,
+            Value::Class(class) => self.quick_constructor(class),
             _ => None,
         }
     }

@@ -82,16 +82,27 @@ impl Vm {
     /// The next item of anything but a range or list.
     #[inline(never)]
     fn next_slow(&mut self, regs: &mut Registers, t: Reg, d: Reg) -> Outcome<Next> {
+        let (Value::Tuple(tuple), Value::Int(i)) = (regs[usize::from(t)], regs[usize::from(t + 1)]) else {
+            return self.next_rest(regs, t, d);
+        };
+        match self.heap.tuple(tuple).get(i as usize).copied() {
+            Some(item) => {
+                regs[usize::from(t + 1)] = Value::Int(i + 1);
+                self.heap.retain(item);
+                self.put(regs, d, item);
+                Ok(Next::Item)
+            }
+            None => {
+                self.put(regs, t, Value::Unset);
+                Ok(Next::End)
+            }
+        }
+    }
+
+    /// The next item of what is no range, list, str or tuple.
+    #[inline(never)]
+    fn next_rest(&mut self, regs: &mut Registers, t: Reg, d: Reg) -> Outcome<Next> {
         match (regs[usize::from(t)], regs[usize::from(t + 1)]) {
-            (Value::Tuple(tuple), Value::Int(i)) => match self.heap.tuple(tuple).get(i as usize).copied() {
-                Some(item) => {
-                    regs[usize::from(t + 1)] = Value::Int(i + 1);
-                    self.heap.retain(item);
-                    self.put(regs, d, item);
-                    return Ok(Next::Item);
-                }
-                None => self.put(regs, t, Value::Unset),
-            },
             (source @ (Value::Dict(_) | Value::Set(_) | Value::Iter(_)), Value::Int(position)) => {
                 let expected = regs[usize::from(t + 2)].as_int().unwrap_or(0);
                 if let Some(item) = self.next_key(source, position, expected) {
@@ -159,7 +170,7 @@ impl Vm {
                     IterMode::Pairs => {
                         self.heap.retain(entry.key);
                         self.heap.retain(entry.value);
-                        return Some(self.heap.new_tuple(&[entry.key, entry.value]));
+                        return Some(self.heap.new_pair(entry.key, entry.value));
                     }
                 }
             }

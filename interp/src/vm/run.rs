@@ -456,19 +456,17 @@ impl Vm {
                         }
                     }
                     Op::CallKeywords { d, t, count, k } | Op::CallSpread { d, t, count, k, .. } => {
-                        let (mut count, mut extra) = (usize::from(count), 0);
-                        match *op {
-                            Op::CallSpread { extra: stars, .. } => extra = stars,
-                            _ => {
-                                let keywords = &code.keywords[usize::from(k)];
-                                let entered =
-                                    self.enters_with_keywords(regs, (t, count), keywords, frames.len());
-                                if let Some(callee) = entered.1 {
-                                    break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
-                                }
-                                count = entered.0;
-                            }
+                        let extra = match *op {
+                            Op::CallSpread { extra, .. } => extra,
+                            _ => 0,
+                        };
+                        let keywords = &code.keywords[usize::from(k)];
+                        let given = (usize::from(count), extra);
+                        let entered = self.enters_spread(regs, t, given, keywords, frames.len());
+                        if let Some(callee) = entered.1 {
+                            break 'ops Exit::Enter { callee, d, t, kind: FrameKind::Store };
                         }
+                        let count = entered.0;
                         let first = base as usize + usize::from(t);
                         let result = self.spread(stack, first, count, code, k, extra);
                         let (count, extra) = attempt!(result);

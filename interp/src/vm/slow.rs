@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::native::Flow;
 use super::Vm;
 use crate::compile::{Capture, Code, Reg, NO_ARITY};
-use crate::heap::{Builtin, Class, FunctionData, List, Outcome, Raised, Str, Value};
+use crate::heap::{Builtin, Class, FunctionData, List, Outcome, Raised, Str, Tuple, Value};
 use crate::syntax::ast::{BinaryOperator, BinaryOperator as Op, CompareOperator, UnaryOperator};
 use crate::types::comparing;
 use crate::types::kernel::search::find;
@@ -184,13 +184,30 @@ impl Vm {
             return self.concat_step(regs, code, d, (a, x), (b, y));
         }
         if let (Value::List(x), Value::List(y), BinaryOperator::Add) = (left, right, operator) {
-            if a >= code.locals && x != y && self.append_items(x, y) {
-                regs[a as usize] = Value::Unset;
-                self.consume(regs, code.locals, b);
+            // In place, or because the left list dies here.
+            let dies = a >= code.locals && self.heap.count(left) == 1;
+            if (inplace || dies) && x != y && self.append_items(x, y) {
+                self.heap.retain(left);
+                self.consume_both(regs, code.locals, a, b);
                 self.put(regs, d, left);
                 return Ok(None);
             }
-            if let (Some(sum), false) = (self.add_lists(x, y), inplace) {
+            let sum = if inplace { None } else { self.add_lists(x, y) };
+            if let Some(sum) = sum {
+                self.consume_both(regs, code.locals, a, b);
+                self.put(regs, d, sum);
+                return Ok(None);
+            }
+        }
+        if let Value::Long(_) = left {
+            if let Some(result) = crate::types::operators::moderate_longs(self, operator, left, right) {
+                self.consume_both(regs, code.locals, a, b);
+                self.put(regs, d, result);
+                return Ok(None);
+            }
+        }
+        if let (Value::Tuple(x), Value::Tuple(y), BinaryOperator::Add) = (left, right, operator) {
+            if let Some(sum) = self.add_tuples(x, y) {
                 self.consume_both(regs, code.locals, a, b);
                 self.put(regs, d, sum);
                 return Ok(None);
@@ -232,11 +249,22 @@ impl Vm {
         Some(self.heap.new_list(items))
     }
 
-    /// Appends the items of `y` to `x`, a list that dies in a sum, if nobody else holds it and both are small: then it
-    /// becomes the sum. False if nothing was done.
+    /// `x + y` of two small tuples: owned.
+    fn add_tuples(&mut self, x: Tuple, y: Tuple) -> Option<Value> {
+        const FEW: usize = 16;
+        let (first, second) = (self.heap.tuple(x), self.heap.tuple(y));
+        let size = first.len() + second.len();
+        let mut items = [Value::None; FEW];
+        items.get_mut(..first.len())?.copy_from_slice(first);
+        items.get_mut(first.len()..size)?.copy_from_slice(second);
+        items[..size].iter().for_each(|item| self.heap.retain(*item));
+        Some(self.heap.new_tuple(&items[..size]))
+    }
+
+    /// Appends the items of `y` to another list `x`, if `y` is small. False if nothing was done.
     fn append_items(&mut self, x: List, y: List) -> bool {
-        let (first, second) = (self.heap.list(x).len(), self.heap.list(y).len());
-        if self.heap.count(Value::List(x)) != 1 || first + second > SMALL_LIST {
+        let second = self.heap.list(y).len();
+        if second > SMALL_LIST {
             return false;
         }
         if let Err(raised) = self.heap.reserve_list(x, second) {
@@ -324,6 +352,14 @@ impl Vm {
         let left = regs[a as usize];
         if left.is_unset() {
             return Err(self.unbound(code, a));
+        }
+        if let Value::Long(_) = left {
+            let right = Value::Int(i64::from(i));
+            if let Some(result) = crate::types::operators::moderate_longs(self, operator, left, right) {
+                self.consume(regs, code.locals, a);
+                self.put(regs, d, result);
+                return Ok(None);
+            }
         }
         let result = crate::types::binary(self, operator, inplace, left, Value::Int(i64::from(i)));
         self.consume(regs, code.locals, a);

@@ -1,6 +1,7 @@
 //! Programs run on the machine: output, tracebacks, threads, and that after
 //! each run every count agrees with a full trace of the heap.
 
+mod calls;
 mod moves;
 mod namespaces;
 

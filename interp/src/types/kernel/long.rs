@@ -294,7 +294,69 @@ pub fn signed_radix_text(value: &IBig, radix: u8, prefix: &str) -> Vec<u8> {
 
 /// `hex(value)` without the `L` of longs.
 pub fn hex(value: &IBig) -> Vec<u8> {
-    signed_radix_text(value, 16, "0x")
+    let (sign, words) = value.as_sign_words();
+    let mut out = Vec::with_capacity(words.len() * 16 + 4);
+    out.extend_from_slice(if sign == Sign::Negative { b"-0x" } else { b"0x" });
+    let Some((&top, rest)) = words.split_last() else {
+        out.push(b'0');
+        return out;
+    };
+    let digit = |word: u64, at: u32| b"0123456789abcdef"[(word >> (4 * at) & 15) as usize];
+    let first = (64 - top.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..first).rev().map(|at| digit(top, at)));
+    for &word in rest.iter().rev() {
+        out.extend((0..16).rev().map(|at| digit(word, at)));
+    }
+    out
+}
+
+/// Machine words up to which [`push_decimal`] divides by itself.
+const FEW_WORDS: usize = 8;
+
+/// Appends the decimal digits of a number, with its sign.
+pub fn push_decimal(out: &mut Vec<u8>, value: &IBig) {
+    // Nine digits at a time.
+    const PIECE: u64 = 1_000_000_000;
+    let (sign, words) = value.as_sign_words();
+    let mut halves = [0u32; 2 * FEW_WORDS];
+    if words.len() > FEW_WORDS {
+        return out.extend_from_slice(value.to_string().as_bytes());
+    }
+    for (pair, word) in halves.chunks_exact_mut(2).zip(words) {
+        (pair[0], pair[1]) = (*word as u32, (*word >> 32) as u32);
+    }
+    let mut size = 2 * words.len();
+    // 512 bits are 155 digits.
+    let mut digits = [0u8; 18 * 9];
+    let mut at = digits.len();
+    loop {
+        while size > 0 && halves[size - 1] == 0 {
+            size -= 1;
+        }
+        if size == 0 {
+            break;
+        }
+        let mut rest = 0u64;
+        for half in halves[..size].iter_mut().rev() {
+            let part = rest << 32 | u64::from(*half);
+            *half = (part / PIECE) as u32;
+            rest = part % PIECE;
+        }
+        let mut rest = rest as u32;
+        for place in digits[at - 9..at].iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        at -= 9;
+    }
+    if sign == Sign::Negative {
+        out.push(b'-');
+    }
+    let zeros = digits[at..].iter().take_while(|digit| **digit == b'0').count();
+    match &digits[at + zeros..] {
+        [] => out.push(b'0'),
+        text => out.extend_from_slice(text),
+    }
 }
 
 /// `oct(value)` without the `L` of longs.
@@ -307,7 +369,8 @@ pub fn oct(value: &IBig) -> Vec<u8> {
 
 /// `repr` of a long, `L` included; the caller has checked [`decimal_cost`].
 pub fn repr(value: &IBig) -> Vec<u8> {
-    let mut out = value.to_string().into_bytes();
+    let mut out = Vec::new();
+    push_decimal(&mut out, value);
     out.push(b'L');
     out
 }

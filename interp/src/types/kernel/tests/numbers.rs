@@ -401,6 +401,25 @@ fn random_big(dice: &mut Dice, words: usize) -> IBig {
 }
 
 #[test]
+fn texts_of_large_numbers_agree_with_the_general_way() {
+    let mut dice = Dice(77);
+    let mut numbers: Vec<IBig> =
+        (0..12).flat_map(|words| [IBig::ZERO, random_big(&mut dice, words)]).collect();
+    for bits in 1..600 {
+        let power = IBig::from(1) << bits;
+        numbers.extend([power.clone() - 1, -power.clone(), power]);
+    }
+    numbers.extend((0..170).map(|exponent| IBig::from(10).pow(exponent)));
+    for number in numbers {
+        let mut text = Vec::new();
+        long::push_decimal(&mut text, &number);
+        assert_eq!(String::from_utf8_lossy(&text), number.to_string());
+        let hex = long::signed_radix_text(&number, 16, "0x");
+        assert_eq!(String::from_utf8_lossy(&long::hex(&number)), String::from_utf8_lossy(&hex));
+    }
+}
+
+#[test]
 fn jobs_agree_with_direct_operations() {
     let mut dice = Dice(2024);
     for (few, many) in
