@@ -41,7 +41,7 @@ impl Bytes {
                 let marks = found.wrapping_sub(ONES) & !found & (ONES << 7);
                 (marks.trailing_zeros() as usize / 8) < length_of(buffer)
             }
-            Bytes::Heap(bytes) => bytes.contains(&byte),
+            Bytes::Heap(bytes) => memchr::memchr(byte, bytes).is_some(),
         }
     }
 
@@ -73,6 +73,20 @@ impl Bytes {
                 &mut buffer[..length]
             }
             Bytes::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Appends the bytes to a buffer: a short string by a move of a fixed size if there is room for one.
+    #[inline(always)]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Bytes::Inline(buffer) if out.capacity() - out.len() > INLINE => {
+                let end = out.len() + length_of(buffer);
+                out.extend_from_slice(buffer);
+                out.truncate(end);
+            }
+            short @ Bytes::Inline(..) => out.extend_from_slice(short.as_slice()),
+            Bytes::Heap(bytes) => out.extend_from_slice(bytes),
         }
     }
 

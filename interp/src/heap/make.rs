@@ -164,11 +164,40 @@ impl Heap {
                 _ => self.add_short(both),
             };
         }
-        let (first, second) = (first.as_slice(), second.as_slice());
-        let mut whole = self.spare.text(first.len() + second.len());
-        whole.extend_from_slice(first);
-        whole.extend_from_slice(second);
+        let size = first.as_slice().len() + second.as_slice().len();
+        // Something short may well come behind it: a long text need not be copied for that.
+        let mut whole = self.spare.text(if size > spare::LARGEST_TEXT { size + 32 } else { size });
+        first.append_to(&mut whole);
+        second.append_to(&mut whole);
         self.add_str(Bytes::Heap(whole))
+    }
+
+    /// Makes a string that nobody else holds `left + right`, in the buffer it has: false, and nothing done, if there is another
+    /// holder, or the buffer is too small or much too large.
+    #[inline]
+    pub fn rejoin_str(&mut self, old: Str, left: Str, right: Str) -> bool {
+        if self.counts[Kind::Str as usize][old.index()] != 1 {
+            return false;
+        }
+        let slots = [old.index(), left.index(), right.index()];
+        let texts = [left, right].map(|text| self.bytes(text).len());
+        let (size, data) = (texts[0] + texts[1], &mut self.strs[old]);
+        let suits = match &data.body {
+            Bytes::Heap(bytes) => (size..=2 * size).contains(&bytes.capacity()) && size > bytes::INLINE,
+            Bytes::Inline(..) => false,
+        };
+        if !suits || data.interned || slots[0] == slots[1] || slots[0] == slots[2] {
+            return false;
+        }
+        data.hash.set(0);
+        let mut body = std::mem::replace(&mut data.body, Bytes::EMPTY);
+        if let Bytes::Heap(whole) = &mut body {
+            whole.clear();
+            self.strs[left].body.append_to(whole);
+            self.strs[right].body.append_to(whole);
+        }
+        self.strs[old].body = body;
+        true
     }
 
     /// `left + right`. Takes `left` over and appends in place if nobody else
@@ -198,14 +227,45 @@ impl Heap {
         Ok(whole)
     }
 
+    /// Appends `right` to a string with room for it that nobody else holds; false if it may not be changed.
+    #[inline]
+    pub fn append_str(&mut self, left: Str, right: Str) -> bool {
+        let Ok([target, source]) = self.strs.slots.get_disjoint_mut([left.index(), right.index()]) else {
+            return false;
+        };
+        let done = match &mut target.body {
+            _ if target.interned => false,
+            Bytes::Heap(bytes) => {
+                source.body.append_to(bytes);
+                true
+            }
+            short @ Bytes::Inline(..) => match short.joined_inline(&source.body) {
+                Some(both) if both[bytes::INLINE] > 1 => {
+                    *short = Bytes::Inline(both);
+                    true
+                }
+                _ => false,
+            },
+        };
+        if done {
+            target.hash.set(0);
+        }
+        done
+    }
+
+    /// Whether a string has room for so many bytes.
+    #[inline]
+    pub fn fits(&self, text: Str, size: usize) -> bool {
+        match &self.strs[text].body {
+            Bytes::Heap(bytes) => size <= bytes.capacity(),
+            Bytes::Inline(..) => size <= bytes::INLINE,
+        }
+    }
+
     /// Appends `right` to `left`, which then has so many bytes, in another of the buffers that are kept; false if there
     /// is no need to, or it is too large.
     fn widen_str(&mut self, left: Str, right: Str, size: usize) -> bool {
-        let full = match &self.strs[left].body {
-            Bytes::Heap(bytes) => size > bytes.capacity(),
-            Bytes::Inline(..) => size > bytes::INLINE,
-        };
-        if !full || 2 * size > spare::LARGEST_TEXT {
+        if self.fits(left, size) || 2 * size > spare::LARGEST_TEXT {
             return false;
         }
         let mut whole = self.spare.text(2 * size);

@@ -14,8 +14,14 @@ pub(super) const LARGEST: usize = SIZES[2];
 /// Buffers of one size kept at most.
 const MOST: usize = 64;
 
+/// Buffers of strings of one of the larger sizes kept at most.
+const MOST_LARGE: usize = 16;
+
 /// Sizes of the buffers of strings that are kept: 24, 40, 56 … bytes, as [`room_for`] gives them.
-const TEXT_SIZES: usize = 8;
+const TEXT_SIZES: usize = 32;
+
+/// How many of them are small.
+const SMALL_TEXT_SIZES: usize = 8;
 
 /// Largest of them, in bytes.
 pub(super) const LARGEST_TEXT: usize = TEXT_SIZES * 16 + 8;
@@ -57,8 +63,10 @@ impl Spare {
     #[inline]
     pub(super) fn keep_text(&mut self, mut bytes: Vec<u8>) {
         let room = bytes.capacity();
-        if let Some(kept) = self.texts.get_mut(text_size(room)) {
-            if room_for(room) == room && kept.len() < MOST {
+        let size = text_size(room);
+        if let Some(kept) = self.texts.get_mut(size) {
+            let most = if size < SMALL_TEXT_SIZES { MOST } else { MOST_LARGE };
+            if room_for(room) == room && kept.len() < most {
                 bytes.clear();
                 kept.push(bytes);
             }

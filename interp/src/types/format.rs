@@ -74,10 +74,8 @@ pub fn format(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let Some(text) = args.get(0).and_then(|text| as_str(&vm.heap, text)) else {
         return fail(vm, Builtin::TypeError, "descriptor 'format' requires a 'str' object");
     };
-    if args.keywords.is_empty() {
-        if let Some(done) = super::format_quick::format(vm, text, &args.positional[1..]) {
-            return value(done);
-        }
+    if let Some(done) = super::format_quick::format(vm, text, &args.positional[1..], args.keywords) {
+        return value(done);
     }
     let positional = args.positional[1..].to_vec();
     positional.iter().for_each(|&item| vm.heap.retain(item));

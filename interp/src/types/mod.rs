@@ -29,6 +29,7 @@ pub(crate) mod operators;
 mod percent;
 pub mod percent_quick;
 pub mod quick;
+pub mod quick_text;
 pub(crate) mod sets;
 mod sorting;
 pub mod stepwise;

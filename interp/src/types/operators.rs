@@ -1,6 +1,6 @@
 //! The arithmetic operators on any two values.
 use super::kernel::complex::{self, Complex};
-use super::kernel::{bigjob, bytes, float, long, Fault};
+use super::kernel::{bigjob, float, long, Fault};
 use super::stepwise;
 use super::support::{fail, integer, lift, number, raise_fault, type_name, unwrap, with_room, work, Number};
 use crate::heap::{Builtin, Outcome, Value};
@@ -170,18 +170,13 @@ fn repeat(vm: &mut Vm, inplace: bool, whole: Value, sequence: Value, count: Valu
             return value(vm.heap.share(whole));
         }
         let size = vm.heap.bytes(text).len().saturating_mul(times);
-        if size <= 4096 {
-            vm.spend(size / 256);
-            return value(vm.heap.new_str_repeated(text, times));
-        }
+        vm.heap.make_room(size)?;
         if stepwise::is_large(size) {
-            vm.heap.make_room(size)?;
             let repeat = stepwise::RepeatText::new(vm, text, size);
             return stepwise::start(vm, repeat);
         }
-        let out = with_room(vm, |heap, limit| bytes::repeat(heap.bytes(text), times as i64, limit))?;
-        vm.spend(out.len() / 256);
-        return value(vm.heap.new_str_from(out));
+        vm.spend(size / 256);
+        return value(vm.heap.new_str_repeated(text, times));
     }
     let length = match sequence {
         Value::List(list) => vm.heap.list(list).len(),

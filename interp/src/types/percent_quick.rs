@@ -14,6 +14,10 @@ const NARROW: usize = 100;
 pub fn format(vm: &mut Vm, format: Str, arguments: Value) -> Option<Value> {
     let mut out = std::mem::take(&mut vm.scratch);
     let done = fill(&vm.heap, &mut out, format, arguments).is_some();
+    if done && out.len() > 2 * SHORT && out.capacity() <= out.len() + out.len() / 8 {
+        // A long text keeps the buffer it was made in, if it fits.
+        return Some(vm.heap.new_str_from(out));
+    }
     let text = done.then(|| vm.heap.new_str(&out));
     vm.give_scratch(out);
     text
@@ -29,6 +33,11 @@ struct Conversion {
 }
 
 impl Conversion {
+    /// The same without a precision, which means nothing for one byte.
+    fn uncut(self) -> Conversion {
+        Conversion { precision: None, ..self }
+    }
+
     /// Whether the text stays as it is.
     #[inline(always)]
     fn is_plain(&self) -> bool {
@@ -85,8 +94,9 @@ fn parse(rest: &mut &[u8]) -> Option<Conversion> {
     Some(conversion)
 }
 
+/// Reads a number that is not large; 0 where there is none.
 #[inline]
-fn amount(rest: &mut &[u8]) -> Option<usize> {
+pub(super) fn amount(rest: &mut &[u8]) -> Option<usize> {
     let mut amount = 0;
     while let [digit @ b'0'..=b'9', after @ ..] = *rest {
         amount = amount * 10 + usize::from(digit - b'0');
@@ -111,7 +121,13 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
             out.extend_from_slice(plain_digits(b'd', i, &mut buffer));
         }
         (b's' | b'r', Value::Int(i)) => text(out, conversion, plain_digits(b'd', i, &mut buffer)),
-        (b's', Value::Str(part)) if conversion.is_plain() => heap.push_bytes(out, part),
+        (b's', Value::Str(part)) if conversion.is_plain() => {
+            let size = heap.bytes(part).len();
+            if size > SHORT {
+                out.reserve_exact(size + 64);
+            }
+            heap.push_bytes(out, part);
+        }
         (b's', Value::Str(part)) => {
             let part = heap.bytes(part);
             if part.len() > SHORT {
@@ -130,6 +146,11 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
                 text(out, conversion, &strrepr::repr(part));
             }
         }
+        (b'c', Value::Int(code)) => text(out, &conversion.uncut(), &[u8::try_from(code).ok()?]),
+        (b'c', Value::Str(byte)) => match heap.bytes(byte) {
+            byte @ [_] => text(out, &conversion.uncut(), byte),
+            _ => return None,
+        },
         (b's', Value::Float(x)) => text(out, conversion, &float::to_str(x.get())),
         (b'r', Value::Float(x)) => text(out, conversion, &float::repr(x.get())),
         (b's' | b'r', Value::None) => text(out, conversion, b"None"),
@@ -158,7 +179,7 @@ fn convert(heap: &Heap, out: &mut Vec<u8>, conversion: &Conversion, code: u8, it
 
 /// Writes a number with a fixed number of decimals to the end of `buffer`, where the rounding is beyond doubt; gives the
 /// place where it begins.
-fn fixed(x: f64, precision: Option<usize>, buffer: &mut [u8; 24]) -> Option<usize> {
+pub(super) fn fixed(x: f64, precision: Option<usize>, buffer: &mut [u8; 24]) -> Option<usize> {
     const SCALES: [u64; 7] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
     let width = precision.unwrap_or(6);
     let scale = *SCALES.get(width)?;

@@ -7,7 +7,7 @@ use super::kernel::float::{self, is_space};
 use super::kernel::percent::plain_digits;
 use super::kernel::{search, strrepr};
 use super::numbers::short_decimal;
-use super::text::decimal;
+use super::text::{decimal, scalar, Mode};
 use crate::heap::{Builtin, List, Str, Value};
 use crate::vm::native::QuickFn;
 use crate::vm::Vm;
@@ -17,7 +17,7 @@ const SHORT: usize = 1024;
 
 /// The bytes of a short text.
 #[inline(always)]
-fn short(vm: &Vm, text: Str) -> Option<&[u8]> {
+pub(super) fn short(vm: &Vm, text: Str) -> Option<&[u8]> {
     let bytes = vm.heap.bytes(text);
     (bytes.len() <= SHORT).then_some(bytes)
 }
@@ -120,8 +120,19 @@ pub fn repr(vm: &mut Vm, args: &mut [Value]) -> Value {
             shown
         }
         [Value::Int(i)] => vm.heap.new_str(decimal(i, &mut [0; 20])),
+        [item @ (Value::Bool(_) | Value::Float(_) | Value::None)] => shown(vm, item, Mode::Repr),
         _ => Value::Unset,
     }
+}
+
+/// The text of a value that no code of the program has a say in, and that is not long.
+#[inline(never)]
+fn shown(vm: &mut Vm, item: Value, mode: Mode) -> Value {
+    let mut out = std::mem::take(&mut vm.scratch);
+    let known = scalar(&vm.heap, &mut out, item, mode);
+    let shown = if known { vm.heap.new_str(&out) } else { Value::Unset };
+    vm.give_scratch(out);
+    shown
 }
 
 /// `str(item)`
@@ -129,6 +140,7 @@ pub fn to_str(vm: &mut Vm, args: &mut [Value]) -> Value {
     match *args {
         [Value::Int(i)] => vm.heap.new_str(decimal(i, &mut [0; 20])),
         [item @ Value::Str(_)] => vm.heap.share(item),
+        [item @ (Value::Bool(_) | Value::Float(_) | Value::None)] => shown(vm, item, Mode::Str),
         _ => Value::Unset,
     }
 }
@@ -294,7 +306,7 @@ pub fn isspace(vm: &mut Vm, args: &mut [Value]) -> Value {
 
 /// A short text changed byte by byte.
 #[inline(always)]
-fn changed(vm: &mut Vm, args: &[Value], one: impl Fn(u8) -> u8, all: impl Fn(&mut [u8])) -> Value {
+pub(super) fn changed(vm: &mut Vm, args: &[Value], one: impl Fn(u8) -> u8, all: impl Fn(&mut [u8])) -> Value {
     let [Value::Str(text)] = *args else { return Value::Unset };
     match *vm.heap.bytes(text) {
         [byte] => vm.heap.byte(one(byte)),

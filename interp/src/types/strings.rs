@@ -1,10 +1,12 @@
 //! The methods of `str`.
+use super::format_quick::format_quickly;
 use super::gather::{gather, give_back, Then};
 use super::kernel::bytes::{self, Align, Ends};
 use super::kernel::float::is_space;
 use super::kernel::{search, split};
 use super::long_text::{Assemble, Cut, Map, MapText, NextPiece, Part, TestText};
 use super::quick;
+use super::quick_text;
 use super::stepwise::{self, is_large, Wanted};
 use super::support::{
     as_str, bound_argument, fail, integer_argument, lift, release_all, small_integer_argument, str_argument,
@@ -106,9 +108,13 @@ fn swapcase(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
 fn title(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
     let piecewise: fn() -> Map = || {
         let mut previous = false;
-        Box::new(move |piece, out| bytes::push_title(out, piece, &mut previous))
+        Box::new(move |piece, out| {
+            let start = out.len();
+            out.extend_from_slice(piece);
+            bytes::title_in_place(&mut out[start..], &mut previous);
+        })
     };
-    mapped(vm, args, bytes::title, piecewise)
+    changed(vm, args, |text| bytes::title_in_place(text, &mut false), bytes::title, piecewise)
 }
 
 fn tested(vm: &mut Vm, args: Args<'_>, test: fn(&[u8]) -> bool) -> NativeReturn {
@@ -133,8 +139,7 @@ fn some(vm: &mut Vm, args: Args<'_>, wanted: fn(&u8) -> bool, unwanted: fn(&u8) 
         let test = TestText::some(vm, this, wanted, unwanted);
         return stepwise::start(vm, test);
     }
-    let text = vm.heap.bytes(this);
-    value(Value::bool(text.iter().any(wanted) && !text.iter().any(unwanted)))
+    value(Value::bool(bytes::some_of(vm.heap.bytes(this), wanted, unwanted)))
 }
 
 fn isalnum(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -330,6 +335,9 @@ fn justified(vm: &mut Vm, args: &Args<'_>, name: &str, align: Align) -> NativeRe
             vec![Part::Fill(fill, left), Part::Text(this, 0, size), Part::Fill(fill, total - size - left)];
         return assembled(vm, parts, total);
     }
+    if total == size && matches!(args.positional[0], Value::Str(_)) {
+        return value(vm.heap.share(Value::Str(this)));
+    }
     let out = with_room(vm, |heap, limit| bytes::justify(heap.bytes(this), width, fill, align, limit))?;
     text(vm, out)
 }
@@ -436,67 +444,143 @@ fn most(vm: &mut Vm, given: Option<Value>) -> Outcome<usize> {
     })
 }
 
-/// `text.split(separator, most)` for a short text; the separator is not empty. Owned.
-fn split_short(vm: &mut Vm, this: Str, separator: Str, most: usize) -> Value {
+/// Asks for the room of the pieces of a text, unless the text is short.
+fn room_for_pieces(vm: &mut Vm, size: usize, pieces: usize) -> Outcome<()> {
+    match size {
+        0..=SHORT => Ok(()),
+        _ => vm.heap.make_room(pieces.saturating_mul(56).saturating_add(size)),
+    }
+}
+
+/// `text.split(separator, most)` in one go; the separator is not empty. Owned.
+fn split_whole(vm: &mut Vm, this: Str, separator: Str, most: usize) -> Outcome<Value> {
+    let (size, wanted) = (vm.heap.bytes(this).len(), vm.heap.bytes(separator));
+    let byte = if let [byte] = *wanted { Some(byte) } else { None };
+    let count = match byte {
+        Some(byte) => search::count_byte(vm.heap.bytes(this), byte).min(most),
+        None if size > SHORT => search::count(vm.heap.bytes(this), wanted, most),
+        None => 0,
+    };
+    room_for_pieces(vm, size, count + 1)?;
     // A copy, since making strings moves others.
-    let mut text = std::mem::take(&mut vm.scratch);
-    vm.heap.push_bytes(&mut text, this);
-    let mut items;
+    let mut copy = std::mem::take(&mut vm.scratch);
+    vm.heap.push_bytes(&mut copy, this);
+    vm.heap.push_bytes(&mut copy, separator);
+    let (text, wanted) = copy.split_at(size);
+    let mut items = vm.heap.list_buffer(count + 1);
     let mut start = 0;
-    if let [byte] = *vm.heap.bytes(separator) {
-        let count = search::count_byte(&text, byte).min(most);
-        items = vm.heap.list_buffer(count + 1);
-        for part in text.split(|other| *other == byte).take(count) {
-            items.push(vm.heap.new_str(part));
-            start += part.len() + 1;
+    if let Some(byte) = byte {
+        for _ in 0..count {
+            let Some(width) = search::find_byte(&text[start..], byte) else { break };
+            items.push(vm.heap.new_str(&text[start..start + width]));
+            start += width + 1;
         }
     } else {
-        items = vm.heap.list_buffer(0);
-        while items.len() < most {
-            let wanted = vm.heap.bytes(separator);
-            let (found, width) = (search::find(&text[start..], wanted), wanted.len());
-            let Some(found) = found else { break };
-            items.push(vm.heap.new_str(&text[start..start + found]));
-            start += found + width;
+        for found in search::Occurrences::new(text, wanted).take(most) {
+            items.push(vm.heap.new_str(&text[start..found]));
+            start = found + wanted.len();
         }
     }
     items.push(vm.heap.new_str(&text[start..]));
-    vm.give_scratch(text);
+    vm.give_scratch(copy);
     vm.spend(items.len() / 4);
-    vm.heap.new_list(items)
+    Ok(vm.heap.new_list(items))
 }
 
-/// `text.split()` for a short text: owned.
-fn words_short(vm: &mut Vm, this: Str) -> Value {
+/// A text cut into the pieces that `next` finds, from left to right, in one go: owned. `next` is given a position and gives
+/// the piece, and the position of the following one.
+#[inline(always)]
+fn cut_whole(
+    vm: &mut Vm,
+    this: Str,
+    next: impl Fn(&[u8], usize) -> Option<((usize, usize), usize)>,
+) -> Outcome<Value> {
+    /// Pieces that room is asked for at once.
+    const MANY: usize = 1024;
     let mut text = std::mem::take(&mut vm.scratch);
     vm.heap.push_bytes(&mut text, this);
     let mut items = vm.heap.list_buffer(0);
-    for word in text.split(|byte| is_space(*byte)) {
-        if !word.is_empty() {
-            items.push(vm.heap.new_str(word));
+    let mut at = 0;
+    while let Some(((start, end), following)) = next(&text, at) {
+        if items.len().is_multiple_of(MANY) {
+            if let Err(raised) = room_for_pieces(vm, text.len(), items.len() + MANY) {
+                release_all(&mut vm.heap, items);
+                vm.give_scratch(text);
+                return Err(raised);
+            }
         }
+        items.push(vm.heap.new_str(&text[start..end]));
+        at = following;
     }
     vm.give_scratch(text);
     vm.spend(items.len() / 4);
-    vm.heap.new_list(items)
+    Ok(vm.heap.new_list(items))
+}
+
+/// The next word from a position on.
+#[inline(always)]
+fn next_word(text: &[u8], at: usize) -> Option<((usize, usize), usize)> {
+    let start = at + text[at..].iter().position(|&byte| !is_space(byte))?;
+    let rest = &text[start..];
+    let end = start + rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
+    Some(((start, end), end))
+}
+
+/// `text.split()` in one go: owned.
+fn words_whole(vm: &mut Vm, this: Str) -> Outcome<Value> {
+    cut_whole(vm, this, next_word)
+}
+
+/// `text.splitlines(keep)` in one go: owned.
+fn lines_whole(vm: &mut Vm, this: Str, keep: bool) -> Outcome<Value> {
+    cut_whole(vm, this, |text, at| {
+        let (start, end, next) = split::next_line(text, at)?;
+        Some(((start, if keep { next } else { end }), next))
+    })
 }
 
 /// The short way of `text.split(…)`.
 fn split_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
-    match *args {
-        [Value::Str(this)] if vm.heap.bytes(this).len() <= SHORT => words_short(vm, this),
+    let done = match *args {
+        [Value::Str(this)] if vm.heap.bytes(this).len() <= SHORT => words_whole(vm, this),
         [Value::Str(this), Value::Str(separator)]
             if vm.heap.bytes(this).len() <= SHORT && !vm.heap.bytes(separator).is_empty() =>
         {
-            split_short(vm, this, separator, usize::MAX)
+            split_whole(vm, this, separator, usize::MAX)
+        }
+        _ => return Value::Unset,
+    };
+    quick(vm, done)
+}
+
+/// The short way of `text.splitlines()`.
+fn splitlines_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    match *args {
+        [Value::Str(this)] if vm.heap.bytes(this).len() <= SHORT => {
+            let done = lines_whole(vm, this, false);
+            quick(vm, done)
         }
         _ => Value::Unset,
     }
 }
 
+/// What a short way gives: what failed is done again, the long way.
+#[inline(always)]
+fn quick(vm: &mut Vm, done: Outcome<Value>) -> Value {
+    match done {
+        Ok(done) => done,
+        Err(raised) => {
+            let exception = vm.heap.take_raised(raised);
+            vm.heap.release(exception);
+            Value::Unset
+        }
+    }
+}
+
 fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
     let this = this(vm, args)?;
-    if let (Some(Value::Str(separator)), true) = (args.get(1), vm.heap.bytes(this).len() <= SHORT) {
+    let large = is_large(vm.heap.bytes(this).len());
+    if let (Some(Value::Str(separator)), false) = (args.get(1), large) {
         let most = match args.get(2) {
             None => usize::MAX,
             Some(Value::Int(most)) => usize::try_from(most).unwrap_or(usize::MAX),
@@ -506,11 +590,12 @@ fn split_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn 
         // From the right it is the same if nothing is left over and the separator cannot overlap itself.
         let any_side = !from_right || (most == usize::MAX && width == 1);
         if width > 0 && most > 0 && any_side {
-            return value(split_short(vm, this, separator, most));
+            return value(split_whole(vm, this, separator, most)?);
         }
     }
-    if args.positional.len() == 1 && vm.heap.bytes(this).len() <= SHORT {
-        return value(words_short(vm, this));
+    // Without a limit the side does not matter.
+    if args.positional.len() == 1 && !large {
+        return value(words_whole(vm, this)?);
     }
     let most = most(vm, args.get(2))?;
     let ranges = match args.get(1) {
@@ -625,25 +710,30 @@ fn splitlines(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
         let cut = Cut::new(vm, this, 0, false, lines(keep));
         return stepwise::start(vm, cut);
     }
-    let ranges = split::split_lines(vm.heap.bytes(this), keep);
-    pieces(vm, this, ranges)
+    value(lines_whole(vm, this, keep)?)
 }
 
 fn partition_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeReturn {
     let this = this(vm, args)?;
     let separator = str_argument(vm, args.positional[1], BUFFER)?;
-    let (whole, wanted) = (vm.heap.bytes(this), vm.heap.bytes(separator));
-    let (length, width) = (whole.len(), wanted.len());
+    let (length, width) = (vm.heap.bytes(this).len(), vm.heap.bytes(separator).len());
     if width == 0 {
         return fail(vm, Builtin::ValueError, "empty separator");
     }
-    let found = if from_right { search::rfind(whole, wanted) } else { search::find(whole, wanted) };
     vm.heap.make_room(length)?;
+    value(parted(vm, this, separator, from_right))
+}
+
+/// A text before a separator that is not empty, the separator, and what is behind it: owned. The room has been asked for.
+fn parted(vm: &mut Vm, this: Str, separator: Str, from_right: bool) -> Value {
+    let (whole, wanted) = (vm.heap.bytes(this), vm.heap.bytes(separator));
+    let (length, width) = (whole.len(), wanted.len());
+    let found = if from_right { search::rfind(whole, wanted) } else { search::find(whole, wanted) };
     let parts = match found {
         Some(at) => [
-            substring(&mut vm.heap, this, 0, at),
+            vm.heap.new_substr(this, 0, at),
             vm.heap.share(Value::Str(separator)),
-            substring(&mut vm.heap, this, at + width, length),
+            vm.heap.new_substr(this, at + width, length),
         ],
         None => {
             let empty = [vm.heap.new_str(b""), vm.heap.new_str(b"")];
@@ -655,7 +745,25 @@ fn partition_either(vm: &mut Vm, args: &Args<'_>, from_right: bool) -> NativeRet
             }
         }
     };
-    value(vm.heap.new_tuple(&parts))
+    vm.heap.new_tuple(&parts)
+}
+
+/// The short ways of `text.partition(separator)` and `text.rpartition(separator)`.
+#[inline(always)]
+fn parted_quickly(vm: &mut Vm, args: &[Value], from_right: bool) -> Value {
+    let [Value::Str(this), Value::Str(separator)] = *args else { return Value::Unset };
+    if vm.heap.bytes(this).len() > SHORT || vm.heap.bytes(separator).is_empty() {
+        return Value::Unset;
+    }
+    parted(vm, this, separator, from_right)
+}
+
+fn partition_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    parted_quickly(vm, args, false)
+}
+
+fn rpartition_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
+    parted_quickly(vm, args, true)
 }
 
 fn partition(vm: &mut Vm, args: Args<'_>) -> NativeReturn {
@@ -672,13 +780,10 @@ fn replace_short(vm: &mut Vm, this: Str, old: Str, new: Str, most: usize) -> Val
     let mut out = std::mem::take(&mut vm.scratch);
     let (text, old, new) = (vm.heap.bytes(this), vm.heap.bytes(old), vm.heap.bytes(new));
     let mut start = 0;
-    let mut left = most;
-    while left > 0 {
-        let Some(found) = search::find(&text[start..], old) else { break };
-        out.extend_from_slice(&text[start..start + found]);
+    for found in search::Occurrences::new(text, old).take(most) {
+        out.extend_from_slice(&text[start..found]);
         out.extend_from_slice(new);
-        start += found + old.len();
-        left -= 1;
+        start = found + old.len();
     }
     let replaced = if start == 0 {
         vm.heap.share(Value::Str(this))
@@ -700,17 +805,21 @@ fn replace_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
     replace_short(vm, this, old, new, usize::MAX)
 }
 
-/// The short way of `text.join(list)`.
+/// The short way of `text.join(list)` and `text.join(tuple)`.
 fn join_quickly(vm: &mut Vm, args: &mut [Value]) -> Value {
     const FEW: usize = 64;
-    let [Value::Str(this), Value::List(list)] = *args else { return Value::Unset };
-    match *vm.heap.list(list) {
+    let (this, items) = match *args {
+        [Value::Str(this), Value::List(list)] => (this, vm.heap.list(list)),
+        [Value::Str(this), Value::Tuple(tuple)] => (this, vm.heap.tuple(tuple)),
+        _ => return Value::Unset,
+    };
+    match *items {
         [one @ Value::Str(_)] => return vm.heap.share(one),
         ref items if items.len() > FEW => return Value::Unset,
         _ => {}
     }
     let mut out = std::mem::take(&mut vm.scratch);
-    let whole = match push_texts(&vm.heap, &mut out, this, vm.heap.list(list)) {
+    let whole = match push_texts(&vm.heap, &mut out, this, items) {
         true => vm.heap.new_str(&out),
         false => Value::Unset,
     };
@@ -910,42 +1019,42 @@ finders! {
 
 /// All methods.
 pub const METHODS: &[NativeDef] = &[
-    NativeDef::method("capitalize", 0, 0, capitalize),
-    NativeDef::method("center", 1, 2, center),
+    NativeDef::method("capitalize", 0, 0, capitalize).quickly(quick_text::capitalize),
+    NativeDef::method("center", 1, 2, center).quickly(quick_text::center),
     NativeDef::method("count", 1, 3, count).quickly(quick::count),
     NativeDef::method("endswith", 1, 3, endswith).quickly(quick::endswith),
     NativeDef::method("expandtabs", 0, 1, expandtabs),
     finder("find", find_checked).quickly(quick::find),
-    NativeDef::method("format", 0, ANY, super::format::format).with_keywords(),
+    NativeDef::method("format", 0, ANY, super::format::format).with_keywords().quickly(format_quickly),
     finder("index", index_checked),
     NativeDef::method("isalnum", 0, 0, isalnum).quickly(quick::isalnum),
     NativeDef::method("isalpha", 0, 0, isalpha).quickly(quick::isalpha),
     NativeDef::method("isdigit", 0, 0, isdigit).quickly(quick::isdigit),
-    NativeDef::method("islower", 0, 0, islower),
+    NativeDef::method("islower", 0, 0, islower).quickly(quick_text::islower),
     NativeDef::method("isspace", 0, 0, isspace).quickly(quick::isspace),
-    NativeDef::method("istitle", 0, 0, istitle),
-    NativeDef::method("isupper", 0, 0, isupper),
+    NativeDef::method("istitle", 0, 0, istitle).quickly(quick_text::istitle),
+    NativeDef::method("isupper", 0, 0, isupper).quickly(quick_text::isupper),
     NativeDef::method("join", 1, 1, join).quickly(join_quickly),
-    NativeDef::method("ljust", 1, 2, ljust),
+    NativeDef::method("ljust", 1, 2, ljust).quickly(quick_text::ljust),
     NativeDef::method("lower", 0, 0, lower).quickly(quick::lower),
     NativeDef::method("lstrip", 0, 1, lstrip).quickly(quick::lstrip),
-    NativeDef::method("partition", 1, 1, partition),
+    NativeDef::method("partition", 1, 1, partition).quickly(partition_quickly),
     NativeDef::method("replace", 2, 3, replace).quickly(replace_quickly),
     finder("rfind", rfind_checked).quickly(quick::rfind),
     finder("rindex", rindex_checked),
-    NativeDef::method("rjust", 1, 2, rjust),
-    NativeDef::method("rpartition", 1, 1, rpartition),
+    NativeDef::method("rjust", 1, 2, rjust).quickly(quick_text::rjust),
+    NativeDef::method("rpartition", 1, 1, rpartition).quickly(rpartition_quickly),
     NativeDef::method("rsplit", 0, 2, split_right),
     NativeDef::method("rstrip", 0, 1, rstrip).quickly(quick::rstrip),
     NativeDef::method("split", 0, 2, split_left).quickly(split_quickly),
-    NativeDef::method("splitlines", 0, 1, splitlines),
+    NativeDef::method("splitlines", 0, 1, splitlines).quickly(splitlines_quickly),
     NativeDef::method("startswith", 1, 3, startswith).quickly(quick::startswith),
     NativeDef::method("strip", 0, 1, strip).quickly(quick::strip),
-    NativeDef::method("swapcase", 0, 0, swapcase),
-    NativeDef::method("title", 0, 0, title),
+    NativeDef::method("swapcase", 0, 0, swapcase).quickly(quick_text::swapcase),
+    NativeDef::method("title", 0, 0, title).quickly(quick_text::title),
     NativeDef::method("translate", 1, 2, translate),
     NativeDef::method("upper", 0, 0, upper).quickly(quick::upper),
-    NativeDef::method("zfill", 1, 1, zfill),
+    NativeDef::method("zfill", 1, 1, zfill).quickly(quick_text::zfill),
     NativeDef::method("__repr__", 0, 0, str_repr),
     NativeDef::method("__str__", 0, 0, str_str),
 ];

@@ -56,6 +56,14 @@ impl Vm {
             self.scratch = buffer;
         }
     }
+
+    /// The string of what was written to [`Vm::scratch`], which is put back: owned.
+    #[inline]
+    pub(crate) fn scratch_str(&mut self, buffer: Vec<u8>) -> Value {
+        let text = self.heap.new_str(&buffer);
+        self.give_scratch(buffer);
+        text
+    }
 }
 
 /// Bytes a single new object may take now.
@@ -255,16 +263,7 @@ impl<T: 'static> Resume for Work<T> {
 /// A new string of part of another: owned. Short ones are copied without a buffer of their own.
 #[inline]
 pub fn substring(heap: &mut Heap, text: Str, start: usize, end: usize) -> Value {
-    const SHORT: usize = 15;
-    let bytes = &heap.bytes(text)[start..end];
-    if bytes.len() <= SHORT {
-        let mut buffer = [0u8; SHORT];
-        let length = bytes.len();
-        buffer[..length].copy_from_slice(bytes);
-        return heap.new_str(&buffer[..length]);
-    }
-    let bytes = bytes.to_vec();
-    heap.new_str_from(bytes)
+    heap.new_substr(text, start, end)
 }
 
 /// Checks the number of arguments of a function that unpacks a tuple (`get expected at least 1 arguments, got 0`).

@@ -15,6 +15,8 @@ use crate::vm::Vm;
 const DEPTH: usize = 980;
 /// Values written between two check points: a millisecond or two.
 const CHECK_POINT: usize = 20_000;
+/// Texts up to this size are copied from the buffer they are made in, in bytes.
+const SHORT: usize = 1024;
 /// Longs of more words than this are converted in steps.
 const LONG_WORDS: usize = 300;
 
@@ -55,12 +57,15 @@ fn text(vm: &mut Vm, item: Value, mode: Mode) -> NativeReturn {
         }
         _ => {}
     }
-    let mut out = Vec::new();
+    let mut out = std::mem::take(&mut vm.scratch);
     if scalar(&vm.heap, &mut out, item, mode) {
-        return value(vm.heap.new_str_from(out));
+        let shown = if out.len() > SHORT { vm.heap.new_str_from(out) } else { vm.scratch_str(out) };
+        return value(shown);
     }
+    vm.give_scratch(out);
     let item = vm.heap.share(item);
-    Box::new(Printer { out, levels: Vec::new(), next: Some((item, mode)), room: 0, written: 0 }).run(vm)
+    Box::new(Printer { out: Vec::new(), levels: Vec::new(), next: Some((item, mode)), room: 0, written: 0 })
+        .run(vm)
 }
 
 /// `repr` of a large string.

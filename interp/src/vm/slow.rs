@@ -18,6 +18,9 @@ pub(crate) type Registers = [Value; super::WINDOW];
 /// Texts up to this size are put together without a look at limits, in bytes.
 const SHORT_TEXT: usize = 1024;
 
+/// Two strings of at most so many bytes together are joined without a look at limits.
+const JOINED: usize = 16 << 10;
+
 /// Lists up to this size are added up without a look at limits, in items.
 const SMALL_LIST: usize = 256;
 
@@ -292,7 +295,27 @@ impl Vm {
         let (left, right) = (Value::Str(x), Value::Str(y));
         let (first, second) = (self.heap.bytes(x).len(), self.heap.bytes(y).len());
         let dies = (a >= code.locals || a == d) && self.heap.count(left) == 1;
-        if !dies && first + second <= SHORT_TEXT {
+        // What an expression made in between gets a buffer that fits; what a variable holds grows by doubling.
+        let fits = dies && self.heap.fits(x, first + second);
+        if fits && self.heap.append_str(x, y) {
+            self.consume_str(regs, code.locals, b, y);
+            if a != d {
+                regs[usize::from(a)] = Value::Unset;
+                self.put(regs, d, left);
+            }
+            return Ok(None);
+        }
+        if !(fits || dies && a == d) && first + second <= JOINED {
+            // What the result replaces gives it its buffer.
+            if let Value::Str(old) = regs[usize::from(d)] {
+                if d != a && d != b && self.heap.rejoin_str(old, x, y) {
+                    self.consume_str(regs, code.locals, a, x);
+                    if a != b {
+                        self.consume_str(regs, code.locals, b, y);
+                    }
+                    return Ok(None);
+                }
+            }
             let whole = self.heap.joined_str(x, y);
             self.consume_str(regs, code.locals, a, x);
             if a != b {

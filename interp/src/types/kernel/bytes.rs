@@ -4,7 +4,26 @@ use super::float::is_space;
 
 /// A predicate such as `isalpha`: true for a non-empty text all of whose bytes satisfy `holds`.
 pub fn all_of(text: &[u8], holds: impl Fn(&u8) -> bool) -> bool {
-    !text.is_empty() && text.iter().all(holds)
+    // No early exit inside a chunk: the compiler turns this into vector comparisons.
+    let (chunks, rest) = text.as_chunks::<CHUNK>();
+    !text.is_empty()
+        && chunks.iter().all(|chunk| chunk.iter().fold(true, |all, byte| all & holds(byte)))
+        && rest.iter().all(holds)
+}
+
+/// Bytes looked at without an early exit.
+const CHUNK: usize = 32;
+
+/// A predicate such as `isupper`: true for a text with a byte that is wanted and none that is not.
+pub fn some_of(text: &[u8], wanted: impl Fn(&u8) -> bool, unwanted: impl Fn(&u8) -> bool) -> bool {
+    let mut found = false;
+    for chunk in text.chunks(CHUNK) {
+        if chunk.iter().fold(false, |any, byte| any | unwanted(byte)) {
+            return false;
+        }
+        found = found || chunk.iter().fold(false, |any, byte| any | wanted(byte));
+    }
+    found
 }
 
 /// `text.isspace()`
@@ -14,12 +33,12 @@ pub fn is_space_text(text: &[u8]) -> bool {
 
 /// `text.islower()`
 pub fn is_lower(text: &[u8]) -> bool {
-    text.iter().any(u8::is_ascii_lowercase) && !text.iter().any(u8::is_ascii_uppercase)
+    some_of(text, u8::is_ascii_lowercase, u8::is_ascii_uppercase)
 }
 
 /// `text.isupper()`
 pub fn is_upper(text: &[u8]) -> bool {
-    text.iter().any(u8::is_ascii_uppercase) && !text.iter().any(u8::is_ascii_lowercase)
+    some_of(text, u8::is_ascii_uppercase, u8::is_ascii_lowercase)
 }
 
 /// `text.istitle()`
@@ -76,18 +95,22 @@ pub fn swapped(byte: u8) -> u8 {
 
 /// `text.title()`
 pub fn title(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    push_title(&mut out, text, &mut false);
+    let mut out = text.to_vec();
+    title_in_place(&mut out, &mut false);
     out
 }
 
-/// Appends a piece of a text in title case; `previous` says whether a letter came before it.
-pub fn push_title(out: &mut Vec<u8>, piece: &[u8], previous: &mut bool) {
-    out.extend(piece.iter().map(|byte| {
-        let changed = if *previous { byte.to_ascii_lowercase() } else { byte.to_ascii_uppercase() };
-        *previous = byte.is_ascii_alphabetic();
-        changed
-    }));
+/// Changes a piece of a text to title case; `previous` says whether a letter came before it.
+pub fn title_in_place(piece: &mut [u8], previous: &mut bool) {
+    let mut behind = *previous;
+    for byte in piece {
+        let letter = byte.is_ascii_alphabetic();
+        // The bit that makes a letter a small one.
+        let cased = (*byte & !0x20) | (u8::from(behind) << 5);
+        *byte = if letter { cased } else { *byte };
+        behind = letter;
+    }
+    *previous = behind;
 }
 
 /// Which ends `strip`, `lstrip` and `rstrip` take from.
@@ -175,9 +198,13 @@ pub fn expand_tabs(text: &[u8], size: i64, limit: usize) -> Outcome<Vec<u8>> {
     let width = usize::try_from(size).unwrap_or(0);
     let mut total = 0usize;
     let mut column = 0usize;
-    for &byte in text {
-        let step = tab_step(byte, &mut column, width);
-        total = total.checked_add(step).ok_or_else(|| Fault::overflow("result too long"))?;
+    for run in text.split_inclusive(|&byte| byte == b'\t') {
+        let (plain, tab) = pass_plain(run, &mut column);
+        let step = if tab { tab_step(&mut column, width) } else { 0 };
+        total = total
+            .checked_add(plain)
+            .and_then(|total| total.checked_add(step))
+            .ok_or_else(|| Fault::overflow("result too long"))?;
     }
     if total > limit {
         return Err(Fault::memory());
@@ -190,48 +217,76 @@ pub fn expand_tabs(text: &[u8], size: i64, limit: usize) -> Outcome<Vec<u8>> {
 /// Appends a piece of a text with its tabs expanded; `column` is where it begins.
 pub fn push_expanded(out: &mut Vec<u8>, piece: &[u8], size: i64, column: &mut usize) {
     let width = usize::try_from(size).unwrap_or(0);
-    for &byte in piece {
-        let step = tab_step(byte, column, width);
-        if byte == b'\t' {
-            out.resize(out.len() + step, b' ');
-        } else {
-            out.push(byte);
+    for run in piece.split_inclusive(|&byte| byte == b'\t') {
+        let (plain, tab) = pass_plain(run, column);
+        out.extend_from_slice(&run[..plain]);
+        if tab {
+            match (tab_step(column, width), b"        ") {
+                (step @ 0..=8, blanks) => out.extend_from_slice(&blanks[..step]),
+                (step, _) => out.resize(out.len() + step, b' '),
+            }
         }
     }
 }
 
-/// Characters that `byte` expands to; keeps the column.
-fn tab_step(byte: u8, column: &mut usize, width: usize) -> usize {
-    match byte {
-        b'\t' if width == 0 => 0,
-        b'\t' => {
-            let step = width - *column % width;
-            *column = column.wrapping_add(step);
-            step
-        }
-        b'\n' | b'\r' => {
-            *column = 0;
-            1
-        }
-        _ => {
-            *column = column.wrapping_add(1);
-            1
-        }
+/// How many bytes of a run that ends at a tab or with the text stand before the tab, and whether there is one; the column
+/// goes on to the tab.
+fn pass_plain(run: &[u8], column: &mut usize) -> (usize, bool) {
+    let (plain, tab) = match run {
+        [plain @ .., b'\t'] => (plain, true),
+        _ => (run, false),
+    };
+    let found = match plain.len() {
+        // A search is not worth setting up.
+        0..=16 => plain.iter().rposition(|&byte| byte == b'\n' || byte == b'\r'),
+        _ => memchr::memrchr2(b'\n', b'\r', plain),
+    };
+    match found {
+        Some(at) => *column = plain.len() - at - 1,
+        None => *column = column.wrapping_add(plain.len()),
     }
+    (plain.len(), tab)
+}
+
+/// Blanks a tab expands to; keeps the column.
+fn tab_step(column: &mut usize, width: usize) -> usize {
+    if width == 0 {
+        return 0;
+    }
+    let step = width - *column % width;
+    *column = column.wrapping_add(step);
+    step
 }
 
 /// `text.translate(table, deletions)`; no table keeps the bytes.
 pub fn translate(text: &[u8], table: Option<&[u8]>, deletions: &[u8]) -> Outcome<Vec<u8>> {
-    if table.is_some_and(|table| table.len() != 256) {
-        return Err(Fault::value("translation table must be 256 characters long"));
+    let table: Option<&[u8; 256]> = match table {
+        None => None,
+        Some(table) => {
+            let wrong = || Fault::value("translation table must be 256 characters long");
+            Some(table.try_into().map_err(|_| wrong())?)
+        }
+    };
+    let mapped = |byte: u8| table.map_or(byte, |table| table[usize::from(byte)]);
+    if deletions.is_empty() {
+        return Ok(match table {
+            None => text.to_vec(),
+            Some(table) => text.iter().map(|&byte| table[usize::from(byte)]).collect(),
+        });
     }
-    let mut gone = [false; 256];
-    deletions.iter().for_each(|&b| gone[b as usize] = true);
-    let kept = text.iter().filter(|&&b| !gone[b as usize]);
-    Ok(match table {
-        Some(table) => kept.map(|&b| table[b as usize]).collect(),
-        None => kept.copied().collect(),
-    })
+    let mut stays = [1u8; 256];
+    deletions.iter().for_each(|&byte| stays[usize::from(byte)] = 0);
+    // Each byte is written, and written over by the next one if it goes.
+    let mut out = vec![0; text.len()];
+    let mut end = 0;
+    for &byte in text {
+        if let Some(place) = out.get_mut(end) {
+            *place = mapped(byte);
+        }
+        end += usize::from(stays[usize::from(byte)]);
+    }
+    out.truncate(end);
+    Ok(out)
 }
 
 /// `text * count`

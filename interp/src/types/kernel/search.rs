@@ -1,33 +1,38 @@
 //! Substring search in linear time, from either end.
 //!
-//! The common case looks for the needle's first byte a vector at a time and compares there. When the comparisons cost
-//! more than the text looked at, the two-way algorithm takes over, so that no input is quadratic and none needs memory.
+//! Short texts are searched eight places at a time for the needle's first two bytes. Longer ones are left to `memchr`, which
+//! uses the vector instructions of the processor it runs on. From the right, the needle's first byte is looked for and the
+//! rest compared there; when the comparisons cost more than the text looked at, the two-way algorithm takes over, so that
+//! no input is quadratic.
+use memchr::memmem::Finder;
+
+/// Longest text that is searched without setting a search up, in bytes.
+const SHORT: usize = 128;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Marks the bytes of a word that are zero; the first mark is right, whatever is marked behind it.
+#[inline(always)]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
+}
 
 /// Position of the first `byte`.
+#[inline]
 pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
-    const LANES: usize = 32;
-    let mut at = 0;
-    let mut chunks = text.chunks_exact(LANES);
-    for chunk in &mut chunks {
-        // No early exit inside a chunk: the compiler turns this into vector comparisons.
-        if chunk.iter().fold(false, |found, &b| found | (b == byte)) {
-            return find_in_words(chunk, byte).map(|inner| at + inner);
-        }
-        at += LANES;
+    if text.len() > 32 {
+        return memchr::memchr(byte, text);
     }
-    find_in_words(chunks.remainder(), byte).map(|inner| at + inner)
+    find_in_words(text, byte)
 }
 
 /// [`find_byte`] eight bytes at a time.
 #[inline]
 fn find_in_words(text: &[u8], byte: u8) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let wanted = ONES * u64::from(byte);
     let (words, rest) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
-        // A byte of zero is where the wanted one is; the first of them is marked right, whatever is marked behind it.
-        let word = u64::from_le_bytes(*word) ^ wanted;
-        let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        let marks = zeros(u64::from_le_bytes(*word) ^ wanted);
         if marks != 0 {
             return Some(at * 8 + marks.trailing_zeros() as usize / 8);
         }
@@ -37,45 +42,60 @@ fn find_in_words(text: &[u8], byte: u8) -> Option<usize> {
 }
 
 /// Position of the last `byte`.
+#[inline]
 pub fn rfind_byte(text: &[u8], byte: u8) -> Option<usize> {
+    if text.len() > 16 {
+        return memchr::memrchr(byte, text);
+    }
     text.iter().rposition(|&b| b == byte)
 }
 
 /// Number of occurrences of `byte`.
+#[inline]
 pub fn count_byte(text: &[u8], byte: u8) -> usize {
-    // Sums of at most 255 fit a byte, which keeps the inner loop in vectors.
-    text.chunks(255).map(|chunk| chunk.iter().map(|&b| u8::from(b == byte)).sum::<u8>() as usize).sum()
+    if text.len() > 32 {
+        return memchr::memchr_iter(byte, text).count();
+    }
+    text.iter().map(|&b| u8::from(b == byte)).sum::<u8>() as usize
 }
 
 /// Position of the first occurrence of `needle`; an empty needle is at 0.
 pub fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let [first, rest @ ..] = needle else { return Some(0) };
-    if rest.is_empty() {
-        return find_byte(text, *first);
+    match *needle {
+        [] => Some(0),
+        [byte] => find_byte(text, byte),
+        _ if needle.len() > text.len() => None,
+        [first, second, ..] if text.len() <= SHORT => find_in_short(text, needle, [first, second]),
+        [first, second, ..] => {
+            // Setting a search up costs more than finding what is near.
+            let near = &text[..SHORT.max(needle.len()).min(text.len())];
+            find_in_short(near, needle, [first, second]).or_else(|| memchr::memmem::find(text, needle))
+        }
     }
-    if needle.len() > text.len() {
-        return None;
+}
+
+/// [`find`] in a text that is short, or no longer than the needle, by the first two bytes of the needle, which is not longer than the text.
+fn find_in_short(text: &[u8], needle: &[u8], pair: [u8; 2]) -> Option<usize> {
+    let holds = |at: &usize| text[*at..].starts_with(needle);
+    let wanted = pair.map(|byte| ONES * u64::from(byte));
+    let mut at = 0;
+    // A word at `at` and the one a byte further on: where both differ from the pair nowhere, the pair stands.
+    while let Some(bytes) = text.get(at..at + 9) {
+        let (Some(word), Some(next)) = (bytes.first_chunk(), bytes.last_chunk()) else { break };
+        let differs = (u64::from_le_bytes(*word) ^ wanted[0]) | (u64::from_le_bytes(*next) ^ wanted[1]);
+        let mut marks = zeros(differs);
+        while marks != 0 {
+            let place = at + marks.trailing_zeros() as usize / 8;
+            // The first mark is right.
+            if needle.len() == 2 || holds(&place) {
+                return Some(place);
+            }
+            marks &= marks - 1;
+        }
+        at += 8;
     }
     let last = text.len() - needle.len();
-    let mut at = 0;
-    let mut work = 0;
-    loop {
-        at += find_byte(&text[at..=last], *first)?;
-        let common = text[at + 1..].iter().zip(rest).take_while(|(a, b)| a == b).count();
-        if common == rest.len() {
-            return Some(at);
-        }
-        at += 1;
-        if at > last {
-            return None;
-        }
-        work += common + 4;
-        if work > 8 * at + 64 {
-            return TwoWay::new(needle.len(), |index| needle[index])
-                .find(text.len() - at, |index| text[at + index])
-                .map(|found| at + found);
-        }
-    }
+    (at..=last).filter(|&at| text[at] == pair[0] && text[at + 1] == pair[1]).find(holds)
 }
 
 /// Position of the last occurrence of `needle`; an empty needle is at the end.
@@ -108,8 +128,8 @@ pub fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
 
 /// Non-overlapping occurrences of a non-empty `needle`, up to `most`.
 pub fn count(text: &[u8], needle: &[u8], most: usize) -> usize {
-    if let [byte] = needle {
-        return count_byte(text, *byte).min(most);
+    if let ([byte], true) = (needle, most >= text.len()) {
+        return count_byte(text, *byte);
     }
     Occurrences::new(text, needle).take(most).count()
 }
@@ -120,22 +140,30 @@ pub struct Occurrences<'a> {
     text: &'a [u8],
     needle: &'a [u8],
     at: usize,
+    /// The search in a long text, set up once.
+    finder: Option<Finder<'a>>,
 }
 
 impl<'a> Occurrences<'a> {
     /// Occurrences of `needle` in `text`.
     pub fn new(text: &'a [u8], needle: &'a [u8]) -> Self {
-        Occurrences { text, needle, at: 0 }
+        let finder = (text.len() > SHORT && needle.len() > 1).then(|| Finder::new(needle));
+        Occurrences { text, needle, at: 0, finder }
     }
 }
 
 impl Iterator for Occurrences<'_> {
     type Item = usize;
+    #[inline]
     fn next(&mut self) -> Option<usize> {
-        if self.needle.is_empty() {
-            return None;
-        }
-        let found = self.at + find(self.text.get(self.at..)?, self.needle)?;
+        let rest = self.text.get(self.at..)?;
+        let found = match (&self.finder, self.needle) {
+            (Some(finder), _) => finder.find(rest)?,
+            (None, []) => return None,
+            (None, [byte]) => find_byte(rest, *byte)?,
+            (None, needle) => find(rest, needle)?,
+        };
+        let found = self.at + found;
         self.at = found + self.needle.len();
         Some(found)
     }

@@ -105,8 +105,14 @@ pub fn next_line(text: &[u8], start: usize) -> Option<(usize, usize, usize)> {
     if start >= text.len() {
         return None;
     }
-    let end =
-        text[start..].iter().position(|&b| b == b'\n' || b == b'\r').map_or(text.len(), |at| start + at);
+    // Most lines are short: a search is set up for the others only.
+    const NEAR: usize = 16;
+    let rest = &text[start..];
+    let found = match rest.iter().take(NEAR).position(|&b| b == b'\n' || b == b'\r') {
+        None if rest.len() > NEAR => memchr::memchr2(b'\n', b'\r', &rest[NEAR..]).map(|at| NEAR + at),
+        found => found,
+    };
+    let end = found.map_or(text.len(), |at| start + at);
     let next = match text.get(end..) {
         Some([b'\r', b'\n', ..]) => end + 2,
         Some([_, ..]) => end + 1,
@@ -117,7 +123,11 @@ pub fn next_line(text: &[u8], start: usize) -> Option<(usize, usize, usize)> {
 
 /// `text.replace(old, new, most)`; `None` when nothing changes. The result is at most `limit` bytes.
 pub fn replace(text: &[u8], old: &[u8], new: &[u8], most: usize, limit: usize) -> Outcome<Option<Vec<u8>>> {
-    let count = if old.is_empty() { (text.len() + 1).min(most) } else { search::count(text, old, most) };
+    let count = match search::find(text, old) {
+        None => 0,
+        Some(_) if old.is_empty() => (text.len() + 1).min(most),
+        Some(first) => search::count(&text[first..], old, most),
+    };
     // 2.7's own oddity: with a limit, nothing is put into an empty text.
     let odd = old.is_empty() && text.is_empty() && most != usize::MAX;
     if count == 0 || odd || (old.is_empty() && new.is_empty()) {
@@ -128,7 +138,7 @@ pub fn replace(text: &[u8], old: &[u8], new: &[u8], most: usize, limit: usize) -
     let size = grown.filter(|&size| size <= limit).ok_or_else(Fault::memory)?;
     if let ([from], [to]) = (old, new) {
         if count < most {
-            return Ok(Some(text.iter().map(|b| if b == from { *to } else { *b }).collect()));
+            return Ok(Some(exchanged(text, *from, *to, count)));
         }
     }
     let mut out = Vec::with_capacity(size);
@@ -152,6 +162,19 @@ pub fn replace(text: &[u8], old: &[u8], new: &[u8], most: usize, limit: usize) -
     }
     out.extend_from_slice(&text[start..]);
     Ok(Some(out))
+}
+
+/// A copy of a text with each of the `count` bytes `from` changed to another one.
+fn exchanged(text: &[u8], from: u8, to: u8, count: usize) -> Vec<u8> {
+    // Where few are changed it is quicker to look for them than to decide for each byte.
+    if count > text.len() / 16 {
+        return text.iter().map(|&byte| if byte == from { to } else { byte }).collect();
+    }
+    let mut out = text.to_vec();
+    for at in memchr::memchr_iter(from, text) {
+        out[at] = to;
+    }
+    out
 }
 
 /// Size of `separator.join(items)` for items of the given sizes, if it is at most `limit`.

@@ -1,4 +1,5 @@
 //! `repr` of a byte string.
+use super::search::find_byte;
 
 /// Upper bound of the size of [`repr`]'s result.
 pub fn repr_bound(text: &[u8]) -> usize {
@@ -22,7 +23,7 @@ pub fn push_repr(out: &mut Vec<u8>, text: &[u8]) {
 
 /// The quote around `repr(text)`.
 pub fn quote(text: &[u8]) -> u8 {
-    if text.contains(&b'\'') && !text.contains(&b'"') {
+    if find_byte(text, b'\'').is_some() && find_byte(text, b'"').is_none() {
         b'"'
     } else {
         b'\''
@@ -31,6 +32,22 @@ pub fn quote(text: &[u8]) -> u8 {
 
 /// Appends a piece of what stands between the quotes.
 pub fn push_escaped(out: &mut Vec<u8>, piece: &[u8], quote: u8) {
+    const CHUNK: usize = 16;
+    let plain = |&byte: &u8| matches!(byte, b' '..=b'~') & (byte != b'\\') & (byte != quote);
+    let (chunks, rest) = piece.as_chunks::<CHUNK>();
+    for chunk in chunks {
+        // No early exit inside a chunk: the compiler turns this into vector comparisons.
+        if chunk.iter().fold(true, |all, byte| all & plain(byte)) {
+            out.extend_from_slice(chunk);
+        } else {
+            push_each(out, chunk, quote);
+        }
+    }
+    push_each(out, rest, quote);
+}
+
+/// Appends what stands between the quotes byte by byte.
+fn push_each(out: &mut Vec<u8>, piece: &[u8], quote: u8) {
     for &byte in piece {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
