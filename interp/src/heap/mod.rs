@@ -48,7 +48,7 @@ use std::ops::{Index, IndexMut};
 
 use dashu_int::IBig;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, INLINE};
 pub use class::{Builtin, ClassData, Style, BUILTINS};
 pub use collect::{PIECE, SMALL_PIECE};
 pub use objects::*;

@@ -9,12 +9,18 @@ use crate::vm::Vm;
 
 /// Longest format and longest text for it, in bytes.
 const SHORT: usize = 512;
+/// Longest text that is put in as it is, with what stands before it, in bytes.
+const LONG: usize = 32 << 10;
 
 /// `format.format(…)`, owned, if it is a quick one. Borrows all.
 pub fn format(vm: &mut Vm, format: Str, positional: &[Value], keywords: &[(Str, Value)]) -> Option<Value> {
     let mut out = std::mem::take(&mut vm.scratch);
     let mut arguments = Arguments { positional, keywords, next: 0, numbered: None };
     let done = fill(&vm.heap, &mut out, vm.heap.bytes(format), &mut arguments).is_some();
+    if done && out.len() > 2 * SHORT && out.capacity() <= out.len() + out.len() / 8 {
+        // A long text keeps the buffer it was made in, if it fits.
+        return Some(vm.heap.new_str_from(out));
+    }
     let text = done.then(|| vm.heap.new_str(&out));
     vm.give_scratch(out);
     text
@@ -100,7 +106,15 @@ fn fill(heap: &Heap, out: &mut Vec<u8>, format: &[u8], arguments: &mut Arguments
 /// Appends a value as it is.
 fn put(heap: &Heap, out: &mut Vec<u8>, item: Value) -> Option<()> {
     match item {
-        Value::Str(text) if heap.bytes(text).len() > SHORT => None,
+        Value::Str(text) if heap.bytes(text).len() > SHORT => {
+            let text = heap.bytes(text);
+            if out.len() + text.len() > LONG {
+                return None;
+            }
+            out.reserve_exact(text.len() + 64);
+            out.extend_from_slice(text);
+            Some(())
+        }
         Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::None => {
             scalar(heap, out, item, Mode::Str).then_some(())
         }

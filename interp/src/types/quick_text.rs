@@ -111,3 +111,28 @@ pub fn zfill(vm: &mut Vm, args: &mut [Value]) -> Value {
     let sign = usize::from(matches!(vm.heap.bytes(this).first(), Some(b'+' | b'-')));
     filled(vm, this, width, |size, width| (sign, width - size), b'0')
 }
+
+/// `text.expandtabs()`
+pub fn expandtabs(vm: &mut Vm, args: &mut [Value]) -> Value {
+    const TAB: usize = 8;
+    let [Value::Str(this)] = *args else { return Value::Unset };
+    let mut out = std::mem::take(&mut vm.scratch);
+    let Some(text) = short(vm, this) else {
+        vm.give_scratch(out);
+        return Value::Unset;
+    };
+    // Where the line began, in the output.
+    let mut line = 0;
+    for &byte in text {
+        match byte {
+            b'\t' => out.extend_from_slice(&[b' '; TAB][(out.len() - line) % TAB..]),
+            _ => out.push(byte),
+        }
+        if byte == b'\n' || byte == b'\r' {
+            line = out.len();
+        }
+    }
+    let whole = vm.heap.new_str(&out);
+    vm.give_scratch(out);
+    whole
+}

@@ -1023,7 +1023,7 @@ pub const METHODS: &[NativeDef] = &[
     NativeDef::method("center", 1, 2, center).quickly(quick_text::center),
     NativeDef::method("count", 1, 3, count).quickly(quick::count),
     NativeDef::method("endswith", 1, 3, endswith).quickly(quick::endswith),
-    NativeDef::method("expandtabs", 0, 1, expandtabs),
+    NativeDef::method("expandtabs", 0, 1, expandtabs).quickly(quick_text::expandtabs),
     finder("find", find_checked).quickly(quick::find),
     NativeDef::method("format", 0, ANY, super::format::format).with_keywords().quickly(format_quickly),
     finder("index", index_checked),

@@ -708,6 +708,10 @@ fn pick<T: Copy>(items: &[T], range: Range, out: &mut Vec<T>) {
         out.extend(items[upper - range.count..upper].iter().rev());
         return;
     }
+    if let (Ok(step @ 1..), Some(from)) = (usize::try_from(range.step), items.get(range.start as usize..)) {
+        out.extend(from.iter().step_by(step).take(range.count));
+        return;
+    }
     let mut at = range.start;
     for _ in 0..range.count {
         out.push(items[at as usize]);

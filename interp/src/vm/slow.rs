@@ -15,10 +15,7 @@ use crate::types::support::release_all;
 /// A window of registers.
 pub(crate) type Registers = [Value; super::WINDOW];
 
-/// Texts up to this size are put together without a look at limits, in bytes.
-const SHORT_TEXT: usize = 1024;
-
-/// Two strings of at most so many bytes together are joined without a look at limits.
+/// Texts up to this size are put together, and searched, without a look at limits, in bytes.
 const JOINED: usize = 16 << 10;
 
 /// Lists up to this size are added up without a look at limits, in items.
@@ -308,7 +305,8 @@ impl Vm {
         if !(fits || dies && a == d) && first + second <= JOINED {
             // What the result replaces gives it its buffer.
             if let Value::Str(old) = regs[usize::from(d)] {
-                if d != a && d != b && self.heap.rejoin_str(old, x, y) {
+                if d != a && d != b && first + second > crate::heap::INLINE && self.heap.rejoin_str(old, x, y)
+                {
                     self.consume_str(regs, code.locals, a, x);
                     if a != b {
                         self.consume_str(regs, code.locals, b, y);
@@ -519,7 +517,7 @@ impl Vm {
         let found = match (item, container) {
             (Value::Str(part), Value::Str(text)) => match *self.heap.bytes(part) {
                 [byte] => self.heap.strs[text].body.holds(byte),
-                ref part if self.heap.bytes(text).len() <= SHORT_TEXT => {
+                ref part if self.heap.bytes(text).len() <= JOINED => {
                     find(self.heap.bytes(text), part).is_some()
                 }
                 _ => return self.compare_slow(regs, code, CompareOperator::In, a, b),
