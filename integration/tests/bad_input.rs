@@ -107,6 +107,54 @@ fn a_vessel_that_cannot_be_written_is_refused() {
     refused(&setting, &launch, &["writ"]);
 }
 
+/// What the launcher writes lies over nothing that it reads, and nothing is written twice.
+#[test]
+fn files_with_two_uses_are_refused_and_files_of_their_own_are_not() {
+    for user in users() {
+        let setting = Setting::new("twice", user);
+        let policy = setting.write("policy.test", wide_policy());
+        let program = setting.write("program.repy", HELLO);
+        let other = setting.beside("other");
+        let log = setting.beside("other.old");
+        let launch = || setting.launch_files(&policy, &program);
+        for (option, path, role) in [
+            ("--report", &program, "program"),
+            ("--report", &policy, "policy"),
+            ("--events", &program, "program"),
+            ("--metrics", &policy, "policy"),
+            ("--profile", &program, "program"),
+        ] {
+            refused(&setting, &launch().option(option).option(path), &[&option[2..], role, "overwritten"]);
+        }
+        let twice = [("--report", "--metrics"), ("--report", "--events"), ("--events", "--profile")];
+        for (one, two) in twice {
+            let launch = launch().option(one).option(&other).option(two).option(&other);
+            refused(&setting, &launch, &[&one[2..], &two[2..], "the same file"]);
+        }
+        let launch_log = launch().option("--logfile").option(&other).option("--report").option(&log);
+        refused(&setting, &launch_log, &["log", "report"]);
+        assert_eq!(std::fs::read_to_string(&policy).expect("readable"), wide_policy());
+        assert_eq!(std::fs::read_to_string(&program).expect("readable"), HELLO);
+        assert!(!other.exists() && !log.exists(), "refused, and yet written");
+
+        let each = |name: &str| setting.vessel().join(name);
+        let run = launch()
+            .option("--report")
+            .option(each("report"))
+            .option("--metrics")
+            .option(each("metrics"))
+            .option("--events")
+            .option(each("events"))
+            .option("--profile")
+            .option(each("profile"))
+            .run(20);
+        run.expect_code(0).expect_stdout("ran\nran\n");
+        for name in ["report", "metrics", "events", "profile"] {
+            assert!(each(name).exists(), "no {name}");
+        }
+    }
+}
+
 #[test]
 fn unusable_command_lines() {
     for user in users() {

@@ -224,6 +224,10 @@ fn odd_questions_are_answered_or_refused_with_what_can_be_asked() {
         let run = explain(&setting, &[question]);
         run.expect_code(2).expect_stdout("").expect_stderr("questions are: ");
     }
+    // A program that is not there is no question.
+    explain(&setting, &["nosuch.repy"])
+        .expect_code(2)
+        .expect_stderr("'nosuch.repy': No such file or directory");
     // Nothing of a question moves the terminal.
     for question in ["open \u{1b}[2J w", "\u{1b}[2J", "resolve \u{202e}x"] {
         let run = explain(&setting, &[question]);

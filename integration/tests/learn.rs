@@ -109,6 +109,13 @@ fn refused_programs_failing_programs_and_files() {
             .expect_stdout("hello\nhello\n");
         let learnt = std::fs::read_to_string(place).expect("written");
         assert!(learnt.contains("call log.write allow"), "{learnt}");
+        // The policy does not lie over the program that it is learnt from.
+        let options = ["-o", hello.to_str().expect("text")];
+        finish(learn(&setting, &options, &hello, &[]), Duration::from_secs(60))
+            .expect_code(2)
+            .expect_stdout("")
+            .expect_stderr("program");
+        assert_eq!(std::fs::read_to_string(&hello).expect("there"), "print 'hello'\n");
     }
 }
 

@@ -36,6 +36,19 @@ fn a_memory_hog_is_killed_and_its_modest_twin_is_not() {
 }
 
 #[test]
+fn an_allocation_above_what_the_host_has_is_a_memory_error_whatever_the_policy_says() {
+    let program = "try:\n  print len('x' * SIZE)\nexcept MemoryError:\n  print 'refused'\nprint 'goes on'\n";
+    for user in users() {
+        let setting = Setting::new("above", user);
+        let policy = wide_policy_with("memory", "1e15");
+        let run = setting.launch(&policy, &program.replace("SIZE", "10 ** 14")).option("--simple").run(60);
+        assert_eq!(run.expect_code(0).stdout, "refused\ngoes on\n");
+        let run = setting.launch(&policy, &program.replace("SIZE", "10 ** 6")).option("--simple").run(60);
+        assert_eq!(run.expect_code(0).stdout, "1000000\ngoes on\n");
+    }
+}
+
+#[test]
 fn a_disk_hog_is_killed_with_nothing_past_the_limit() {
     let program =
         "f = open('big', 'w')\ni = 0\nwhile i < COUNT:\n  f.write('x' * 1000)\n  f.flush()\n  i = i + 1\nf.close()\n\

@@ -166,12 +166,14 @@ fn statements_come_through_a_pipe_too() {
     let mut command = command(&scratch, &[]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
-    let input = "x = 2\nfor n in range(3):\n  n * x\n\n1 / 0\nprint 'last'\ndef f():\n  return 'unfinished'";
+    let input =
+        "x = 2\nfor n in range(3):\n  n * x\n\n1 / 0\nclass Noted:\n  def __del__(self): print 'gone'\n\n\
+                 it = Noted()\nit = None\nprint 'last'\ndef f():\n  return 'unfinished'";
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("taken");
     let output = child.wait_with_output().expect("it ends");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{err}");
-    assert_eq!(out, "0\n2\n4\nlast\n", "{err}");
+    assert_eq!(out, "0\n2\n4\ngone\nlast\n", "{err}");
     assert!(err.contains("ZeroDivisionError"), "{err}");
 }
 

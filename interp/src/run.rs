@@ -163,6 +163,33 @@ pub fn to_the_end(host: Box<dyn Host>, order: Order) -> u8 {
     status
 }
 
+/// Limits up to this are believed: more is asked of the kernel first.
+const BELIEVED: usize = 256 << 20;
+
+/// How much of so many bytes the kernel would give in one piece. A limit above what the host has would let a program
+/// ask for an allocation that fails, which ends the process; below this one it is a MemoryError.
+fn grantable(bytes: usize) -> usize {
+    let grants = |size: usize| {
+        let mut piece = Vec::<u8>::new();
+        let granted = piece.try_reserve_exact(size).is_ok();
+        std::hint::black_box(&piece);
+        granted
+    };
+    if bytes <= BELIEVED || grants(bytes) {
+        return bytes;
+    }
+    let (mut granted, mut refused) = (BELIEVED, bytes);
+    while refused - granted > granted / 16 {
+        let middle = granted + (refused - granted) / 2;
+        if grants(middle) {
+            granted = middle;
+        } else {
+            refused = middle;
+        }
+    }
+    granted
+}
+
 /// Runs an order on a host.
 pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
     let mut host = host;
@@ -177,7 +204,7 @@ pub fn run(host: Box<dyn Host>, order: Order) -> Finished {
     });
     let memory = order.policy.as_ref().map(|policy| policy.whole(Resource::Memory));
     let memory = order.memory.or(memory).unwrap_or(u64::MAX / 4);
-    let memory = usize::try_from(memory).unwrap_or(usize::MAX / 4);
+    let memory = grantable(usize::try_from(memory).unwrap_or(usize::MAX / 4));
     let mut vm = Vm::new(order.seed, memory, Box::new(Nowhere));
     let meters = Meters::new(&limits, order.disk_used, now);
     api::install(

@@ -6,6 +6,7 @@ use std::io::Write;
 
 use crate::heap::{Heap, Style, Value};
 use crate::types::kernel::{float, long, strrepr};
+use crate::types::text::Mode;
 
 /// Longest text of an error message's arguments, in bytes.
 const LONGEST: usize = 2000;
@@ -175,6 +176,9 @@ pub fn push_repr(heap: &Heap, value: Value, out: &mut Vec<u8>, limit: usize, dep
             let data = &heap.classes[heap.instances[instance].class];
             let word = if data.style == Style::Old { "instance" } else { "object" };
             push_object(out, &format!("{} {word}", heap.text(data.name)), identity(value));
+        }
+        Value::Complex(_) | Value::XRange(_) => {
+            crate::types::text::scalar(heap, out, value, Mode::Repr);
         }
         other => {
             let name = heap.text(heap.classes[heap.type_of(other)].name);

@@ -48,7 +48,7 @@ pub enum World {
 /// Compiles a module. The code's constants are objects of `heap`.
 ///
 /// # Errors
-/// Limits of the machine (expressions too complex, more than 160 parameters) and
+/// Limits of the machine (expressions too complex, more than 120 parameters) and
 /// `del` of a variable that an inner function uses.
 pub fn compile(
     heap: &mut Heap,
@@ -57,9 +57,11 @@ pub fn compile(
 ) -> Result<Rc<Code>, CompileError> {
     let scopes = scope::Scopes::analyse(module);
     let names: Vec<Str> = module.symbols.iter().map(|(_, name)| heap.intern(name.as_bytes())).collect();
-    let finalizers = module.symbols.find("__del__").is_some();
     let none = module.symbols.find("None");
     let open = world == World::Open || module.symbols.find("_context").is_some();
+    // A class with a `__del__` is one of this text, or comes from another one.
+    let finalizers =
+        open || ["__del__", "VirtualNamespace"].iter().any(|name| module.symbols.find(name).is_some());
     let context = function::Context { module, scopes: &scopes, names: &names, finalizers, none, open };
     function::compile_module(heap, &context)
 }

@@ -132,14 +132,14 @@ fn raised(vm: &mut Vm, main: bool, uncaught: Uncaught) -> Ending {
     }
     let text = text_of(vm, uncaught.exception);
     let block = vm.traceback(&uncaught, &text);
+    // A reason is one line: a text may have many, and the last of them may say anything or nothing.
+    let reason = vm.last_line(uncaught.exception, text.split('\n').next().unwrap_or_default());
     vm.heap.release(uncaught.exception);
     vm.heap.release(uncaught.trace);
     let (api, _) = Api::of(vm);
     api.flush_output();
     api.host.write_stream(Stream::Error, block.as_bytes());
-    // The line before the closing one.
-    let last = block.trim_end_matches("\n---\n").rsplit('\n').next().unwrap_or_default();
-    Outcome::UncaughtException(last.to_owned())
+    Outcome::UncaughtException(reason)
 }
 
 /// Calls and back jumps that an exception's own `__str__` may take.

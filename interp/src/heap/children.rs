@@ -208,7 +208,10 @@ impl Heap {
         add(self.raised);
         add(self.raised_trace);
         self.finalizers.iter().copied().for_each(&mut add);
-        self.finalized.iter().map(|entry| entry.0).for_each(&mut add);
+        for finalized in &self.finalized {
+            add(finalized.object);
+            finalized.waiting.iter().copied().for_each(&mut add);
+        }
         for index in 0..super::BUILTINS.len() as u64 {
             add(Value::Class(super::Class(index)));
         }

@@ -594,18 +594,31 @@ impl Heap {
         )))
     }
 
+    /// Takes the next instance whose `__del__` is to be called: `thread` does it at `depth`, and calls nothing of the
+    /// others before it has returned, but what dies meanwhile. (Each in the other, a thousand would pass the recursion
+    /// limit, and each would see the others half done.)
+    pub fn begin_finalizer(&mut self, thread: u64, depth: usize) -> Option<Value> {
+        let object = self.finalizers.pop_front()?;
+        let waiting = std::mem::take(&mut self.finalizers);
+        self.retain(object);
+        self.finalized.push(Finalized { object, thread, depth, waiting });
+        Some(object)
+    }
+
     /// Lets go of instances whose `__del__` has returned: one that it made reachable again
     /// lives on and has its `__del__` called again when it dies again, as in 2.7.
     pub fn settle_finalized(&mut self, thread: u64, depth: usize) {
-        let done = |entry: &mut (Value, u64, usize)| entry.1 == thread && entry.2 >= depth;
+        let done = |entry: &mut Finalized| entry.thread == thread && entry.depth >= depth;
         let settled: Vec<_> = self.finalized.extract_if(.., done).collect();
-        for (object, ..) in settled {
+        for Finalized { object, mut waiting, .. } in settled {
             if let Value::Instance(instance) = object {
                 let at = instance.0 as usize;
                 if self.counts[Kind::Instance as usize].get(at).is_some_and(|count| *count > 1) {
                     self.instances[instance].finalized = false;
                 }
             }
+            waiting.append(&mut self.finalizers);
+            self.finalizers = waiting;
             self.release(object);
         }
     }

@@ -43,6 +43,7 @@ mod table;
 mod text;
 mod value;
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
@@ -118,11 +119,10 @@ macro_rules! arenas {
             collection: Option<Box<collect::Collection>>,
             grave: grave::Grave,
             spare: spare::Spare,
-            /// Instances whose `__del__` is to be called, owned.
-            pub finalizers: Vec<Value>,
-            /// Instances whose `__del__` has been called, by which thread and at which depth of calls:
-            /// owned until it has returned and it is seen whether it kept them alive.
-            pub finalized: Vec<(Value, u64, usize)>,
+            /// Instances whose `__del__` is to be called, owned, in order.
+            pub finalizers: VecDeque<Value>,
+            /// Those whose `__del__` has been called.
+            pub finalized: Vec<Finalized>,
             /// API objects that are gone: class and identity.
             pub dropped: Vec<(Class, u64)>,
             raised: Value,
@@ -150,7 +150,7 @@ macro_rules! arenas {
                     collection: None,
                     grave: grave::Grave::default(),
                     spare: spare::Spare::default(),
-                    finalizers: Vec::new(),
+                    finalizers: VecDeque::new(),
                     finalized: Vec::new(),
                     dropped: Vec::new(),
                     raised: Value::Unset,
@@ -644,7 +644,7 @@ impl Heap {
                     // It lives on until its __del__ has been called.
                     self.instances.slots[at].finalized = true;
                     self.counts[Kind::Instance as usize][at] = 1;
-                    self.finalizers.push(Value::Instance(Instance(u64::from(index))));
+                    self.finalizers.push_back(Value::Instance(Instance(u64::from(index))));
                     return;
                 }
                 let data = &self.instances.slots[at];

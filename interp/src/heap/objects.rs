@@ -126,6 +126,19 @@ pub struct FunctionData {
     pub attributes: Option<Box<Table<Value>>>,
 }
 
+/// An instance whose `__del__` has been called.
+#[derive(Debug)]
+pub struct Finalized {
+    /// Owned until `__del__` has returned and it is seen whether it kept the instance alive.
+    pub object: Value,
+    /// The thread that called it.
+    pub thread: u64,
+    /// At which depth of its calls.
+    pub depth: usize,
+    /// Those whose turn comes after it, owned.
+    pub waiting: std::collections::VecDeque<Value>,
+}
+
 /// An instance of a class of the program, or an exception.
 #[derive(Clone, Debug)]
 pub struct InstanceData {

@@ -456,7 +456,7 @@ fn in_digits(spec: &Spec) -> bool {
 
 fn unreachable_spec() -> Spec {
     Spec {
-        fill: 0,
+        fill: None,
         align: None,
         sign: None,
         alternate: false,

@@ -625,7 +625,8 @@ impl Vm {
         }
         let old: Vec<Value> = self.heap.lists[list].items.splice(lower..upper, items).collect();
         self.heap.recharge_list(list);
-        old.into_iter().for_each(|item| self.heap.release(item));
+        // From the end, as in 2.7: a `__del__` of theirs shows it.
+        old.into_iter().rev().for_each(|item| self.heap.release(item));
         Ok(())
     }
 

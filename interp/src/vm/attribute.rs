@@ -297,26 +297,41 @@ impl Vm {
                 }
             }
             Value::Function(function) => {
-                let hash = self.heap.hash_str(name);
                 let mut table = self.heap.functions[function].attributes.take().unwrap_or_default();
-                let found = table.find_str(&self.heap, hash, name);
-                let gone = found.map(|position| table.remove(position));
+                let gone = self.take_from_table(&mut table, name);
                 self.heap.functions[function].attributes = Some(table);
-                match gone {
-                    Some((key, value)) => {
-                        self.heap.release(key);
-                        self.heap.release(value);
-                        Ok(())
-                    }
-                    None => {
-                        let text = self.heap.text(name);
-                        Err(self.heap.raise(Builtin::AttributeError, &text))
-                    }
-                }
+                self.drop_attribute(gone?);
+                Ok(())
+            }
+            Value::Api(api) => {
+                let mut table = self.heap.apis[api].attributes.take().unwrap_or_default();
+                let gone = self.take_from_table(&mut table, name);
+                self.heap.apis[api].attributes = Some(table);
+                self.drop_attribute(gone?);
+                Ok(())
             }
             Value::SafeDict(_) => self.type_error("'SafeDict' attributes are read-only!"),
             _ => self.cannot_change(object, name),
         }
+    }
+
+    /// Name and value of an attribute that goes, handed over.
+    fn take_from_table(
+        &mut self,
+        table: &mut crate::heap::Table<Value>,
+        name: Str,
+    ) -> Outcome<(Value, Value)> {
+        let hash = self.heap.hash_str(name);
+        let Some(position) = table.find_str(&self.heap, hash, name) else {
+            let text = self.heap.text(name);
+            return Err(self.heap.raise(Builtin::AttributeError, &text));
+        };
+        Ok(table.remove(position))
+    }
+
+    fn drop_attribute(&mut self, (name, value): (Value, Value)) {
+        self.heap.release(name);
+        self.heap.release(value);
     }
 
     // ---- caches ----

@@ -97,13 +97,11 @@ impl Vm {
             Exit::Finalize => {
                 let at = top(&running, base);
                 thread.frames.push(code_frame(running, pc - 1, base, 0, FrameKind::Discard));
-                if self.heap.finalizers.is_empty() {
-                    return Ok(Action::Deliver(Value::None));
-                }
-                let object = self.heap.finalizers.remove(0);
-                self.heap.retain(object);
                 // One frame deeper, `__del__` runs: it is done when this depth is reached again.
-                self.heap.finalized.push((object, self.current.0, thread.frames.len() - 1));
+                let depth = thread.frames.len() - 1;
+                let Some(object) = self.heap.begin_finalizer(self.current.0, depth) else {
+                    return Ok(Action::Deliver(Value::None));
+                };
                 let name = self.names.del;
                 match self.program_method(object, name) {
                     Some(function) => {

@@ -109,6 +109,8 @@ fn fails(program: &str, expected: &str) {
 fn advice_about_a_name_is_never_the_name_itself() {
     let advice = |program: &str| Run::new(program).finish(1 << 20).expect("a NameError");
     assert!(advice("print callfunc").contains("a run with --simple has no `callfunc`"));
+    let text = advice("print sleep");
+    assert!(text.contains("put `sleep` into it") && !text.contains("did you mean"), "{text}");
     assert!(advice("total = 1\nprint totl").contains("did you mean `total`?"));
     assert!(!advice("total = 1\ndel total\nprint total").contains("did you mean `total`?"));
 }

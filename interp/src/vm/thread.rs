@@ -275,6 +275,8 @@ impl Vm {
         }
         self.heap.release(thread.handled.0);
         self.heap.release(thread.handled.1);
+        // A `__del__` that it was in is over, too.
+        self.heap.settle_finalized(id.0, 0);
         true
     }
 

@@ -102,6 +102,11 @@ impl Vm {
         if ["callfunc", "callargs"].contains(&name) {
             return Some(format!("a run with --simple has no `{name}`, and a program may have deleted it"));
         }
+        if crate::inspect::given().any(|known| known == name) {
+            return Some(format!(
+                "the code of a VirtualNamespace has what its context holds: put `{name}` into it (any other has deleted it)"
+            ));
+        }
         let mut known: Vec<String> = crate::inspect::given().map(str::to_owned).collect();
         known.extend(self.builtin_names());
         // A name that was deleted is not what was meant instead.
@@ -117,8 +122,8 @@ impl Vm {
         policies::suggest::call(name, known.iter().map(String::as_str))
     }
 
-    /// The last line of the block.
-    fn last_line(&self, exception: Value, text: &str) -> String {
+    /// The last line of the block (more of them, if the text has more).
+    pub fn last_line(&self, exception: Value, text: &str) -> String {
         let Value::Instance(instance) = exception else { return text.to_owned() };
         let class = self.heap.instances[instance].class;
         let data = &self.heap.classes[class];

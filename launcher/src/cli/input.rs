@@ -96,7 +96,7 @@ impl VesselDirectory {
     /// Opens the vessel and refuses directories that no program should own.
     ///
     /// # Errors
-    /// It is no directory, cannot be written, or is `/` or the home directory.
+    /// It is no directory, is removed, cannot be written, or is `/` or the home directory.
     pub fn open(path: &Path, home: Option<PathBuf>) -> Result<VesselDirectory, Failure> {
         let refuse =
             |reason: &str| Failure::input(format!("vessel directory '{}': {reason}", path.display()));
@@ -109,6 +109,9 @@ impl VesselDirectory {
             _ => refuse(&describe(&error)),
         })?;
         let found = directory.metadata().map_err(|error| refuse(&describe(&error)))?;
+        if found.nlink() == 0 {
+            return Err(refuse("it has been removed; change to one that exists, or name one with --vessel"));
+        }
         let identity = (found.dev(), found.ino());
         let same = |other: &Path| other.metadata().is_ok_and(|other| (other.dev(), other.ino()) == identity);
         const OWN: &str =
@@ -221,6 +224,13 @@ mod tests {
         refused(VesselDirectory::open(&scratch.path().join("none"), None), &["none", "No such"]);
         refused(VesselDirectory::open(Path::new("/"), None), &["root directory"]);
         refused(VesselDirectory::open(scratch.path(), Some(scratch.path().into())), &["home"]);
+        let gone = scratch.path().join("gone");
+        fs::create_dir(&gone).unwrap();
+        let held = File::open(&gone).unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+        VesselDirectory::open(Path::new(&path), None).unwrap();
+        fs::remove_dir(&gone).unwrap();
+        refused(VesselDirectory::open(Path::new(&path), None), &["removed", "--vessel"]);
         if !nix::unistd::geteuid().is_root() {
             refused(VesselDirectory::open(Path::new("/proc/self"), None), &["cannot be written"]);
         }

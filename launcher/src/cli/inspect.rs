@@ -92,12 +92,17 @@ fn plan_here(mut request: Request) -> Result<(Plan, Vec<String>), Failure> {
     }
 }
 
+/// Whether a program is meant, and not a question: there is such a file, or it is only not found.
+fn names_program(what: &str) -> bool {
+    Path::new(what).is_file() || (what.ends_with(".repy") && !what.contains(char::is_whitespace))
+}
+
 fn try_explain(line: &ExplainLine, clock: &Clock) -> Result<Ending, Failure> {
     let policy = input::policy(&line.policy, false)?.parsed.policy;
     let request = Request { scratch: line.scratch, ..request(&policy, &line.vessel, layers(&line.without)) };
     let (plan, missing) = plan_here(request)?;
     match &line.what {
-        Some(program) if Path::new(program).is_file() => {
+        Some(program) if names_program(program) => {
             let table = read_program(Path::new(program), &policy, &plan, clock)?;
             if line.json {
                 outln!("{}", serde_json::to_string_pretty(&table).unwrap_or_default());

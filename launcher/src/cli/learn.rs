@@ -12,6 +12,7 @@ use std::rc::Rc;
 use policies::start::Mode;
 use policies::Policy;
 
+use super::apart;
 use super::arguments::{layers, LearnLine};
 use super::describe::About;
 use super::failure::Failure;
@@ -42,6 +43,9 @@ fn attempt(line: &LearnLine, clock: &Clock) -> Result<Ending, Failure> {
     let path = Path::new(&line.program);
     let name = path.to_string_lossy();
     let program = input::program(path)?;
+    if let Some(output) = &line.output {
+        apart::keep_apart(&[("program", path)], &[("output", output)])?;
+    }
     let place = line.output.as_deref().map(|path| prepare::place("output", path)).transpose()?;
     let mut signals = Signals::install().map_err(|error| Failure::internal(error.to_string()))?;
     let reading = inner::read(path, program.clone(), None, clock, &mut signals)?;

@@ -1,5 +1,6 @@
 //! The command line tool: understands what is asked, and does it.
 
+mod apart;
 pub mod arguments;
 mod ask;
 mod check;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use policies::{Resource, RESOURCES};
 
+use super::apart;
 use super::arguments::Options;
 use super::describe::{About, Asked, Outcome};
 use super::failure::{describe, Failure};
@@ -117,6 +118,7 @@ fn attempt(
         std::env::set_current_dir(directory)
             .map_err(|error| Failure::on_path("changing to directory", directory, &error))?;
     }
+    apart::check(options)?;
     if let Some(path) = &options.report {
         *place = Some(prepare::place("report", path)?);
     }

@@ -160,11 +160,37 @@ fn the_whole_text_of_a_type_error() {
         ),
         "{text}"
     );
+    let text = raised("", "sleep([1j, xrange(3), None])");
+    assert!(text.contains("args:([1j, xrange(3), None],)"), "{text}");
     // An instance's own __repr__ is not asked.
     let setup = "class Loud:\n  def __repr__(self):\n    print 'LOUD'\n    return 'x'\n";
     let text = raised(setup, "sleep(Loud())");
     assert!(text.contains("args:(<Loud instance at 0x"), "{text}");
     assert!(!text.contains("LOUD"), "{text}");
+}
+
+#[test]
+fn attributes_of_api_objects_come_and_go() {
+    let text = "\
+lock = getlock()
+lock.mine = [1]
+print lock.mine
+del lock.mine
+try:
+  print lock.mine
+except AttributeError, problem:
+  print problem
+try:
+  del lock.mine
+except AttributeError, problem:
+  print problem
+try:
+  del lock.acquire
+except AttributeError, problem:
+  print problem
+print lock.acquire()
+";
+    assert_eq!(printed(text), "[1]\nmine\nmine\nacquire\nTrue\n");
 }
 
 #[test]

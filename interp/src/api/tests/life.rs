@@ -76,6 +76,22 @@ print 'not reached', callfunc
 }
 
 #[test]
+fn the_reason_of_a_run_is_the_first_line_of_a_long_text() {
+    for (text, first) in [
+        ("'two\\nlines'", "two"),
+        ("'denied\\nMatching dump:\\nNo matching rule found\\n'", "denied"),
+        ("'\\nrepy-launch: forged'", ""),
+        ("'one line'", "one line"),
+        ("", ""),
+    ] {
+        let mut ran = program(&format!("raise ValueError({text})\n"));
+        let reason = format!("Exception (with type 'exceptions.ValueError'): {first}");
+        assert_eq!(ran.outcome, Outcome::UncaughtException(reason.clone()), "{text}");
+        assert!(ran.error().contains(&reason), "{text}");
+    }
+}
+
+#[test]
 fn system_exit_is_silent_in_main_and_loud_elsewhere() {
     let mut ran = program("raise SystemExit\n");
     assert_eq!((ran.outcome.clone(), ran.error()), (Outcome::Finished, String::new()));
@@ -276,6 +292,23 @@ print space.evaluate(second) is second, second['x'], result['x'], result['f'](),
         let text = raised("", call);
         assert!(text.starts_with(expected), "{call}: {text}");
     }
+}
+
+#[test]
+fn a_del_that_another_text_defines_is_called_in_its_turn() {
+    let text = "\
+space = VirtualNamespace('class Noted:\\n  def __del__(self): log.append(len(log))\\n')
+made = space.evaluate({'log': []})
+thing = made['Noted']()
+thing = None
+print made['log']
+for i in range(3):
+  made['Noted']()
+print made['log']
+other = VirtualNamespace('it = Noted()\\nit = None\\nseen = len(log)')
+print other.evaluate(made)['seen']
+";
+    assert_eq!(printed(text), "[0]\n[0, 1, 2, 3]\n5\n");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use dashu_int::{IBig, Sign};
 /// A parsed specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Padding byte; 0 when not given (space, or `0` for numbers after a leading zero).
-    pub fill: u8,
+    /// Padding byte, if one is given (`0` for numbers after a leading zero); else it is a space.
+    pub fill: Option<u8>,
     /// `<`, `>`, `=` or `^`; `None` for the type's own default.
     pub align: Option<u8>,
     /// `+`, `-` or space.
@@ -43,7 +43,7 @@ fn digits(text: &[u8], at: &mut usize) -> Outcome<Option<usize>> {
 pub fn parse(text: &[u8]) -> Outcome<Spec> {
     let is_align = |b: Option<&u8>| b.copied().filter(|b| matches!(b, b'<' | b'>' | b'=' | b'^'));
     let mut spec = Spec {
-        fill: 0,
+        fill: None,
         align: None,
         sign: None,
         alternate: false,
@@ -54,7 +54,7 @@ pub fn parse(text: &[u8]) -> Outcome<Spec> {
     };
     let mut at = 0;
     if let Some(align) = is_align(text.get(1)) {
-        spec.fill = text[0];
+        spec.fill = Some(text[0]);
         spec.align = Some(align);
         at = 2;
     } else if let Some(align) = is_align(text.first()) {
@@ -69,8 +69,8 @@ pub fn parse(text: &[u8]) -> Outcome<Spec> {
         spec.alternate = true;
         at += 1;
     }
-    if spec.fill == 0 && text.get(at) == Some(&b'0') {
-        spec.fill = b'0';
+    if spec.fill.is_none() && text.get(at) == Some(&b'0') {
+        spec.fill = Some(b'0');
         spec.align = spec.align.or(Some(b'='));
         at += 1;
     }
@@ -179,14 +179,14 @@ fn lay_out(parts: &Parts<'_>, spec: &Spec, default_align: u8, limit: usize) -> O
     }
     let grouped;
     let digits = if spec.thousands {
-        let least = if spec.fill == b'0' && align == b'=' { width.saturating_sub(outside) } else { 0 };
+        let least = if spec.fill == Some(b'0') && align == b'=' { width.saturating_sub(outside) } else { 0 };
         grouped = group(parts.digits, least);
         &grouped[..]
     } else {
         parts.digits
     };
     let padding = width.saturating_sub(outside + digits.len());
-    let fill = if spec.fill == 0 { b' ' } else { spec.fill };
+    let fill = spec.fill.unwrap_or(b' ');
     let (left, middle) = match align {
         b'>' => (padding, 0),
         b'^' => (padding / 2, 0),
@@ -300,7 +300,7 @@ pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcom
     if spec.alternate {
         return Err(Fault::value("Alternate form (#) not allowed in complex format specifier"));
     }
-    if spec.fill == b'0' {
+    if spec.fill == Some(b'0') {
         return Err(Fault::value("Zero padding is not allowed in complex format specifier"));
     }
     if spec.align == Some(b'=') {
@@ -313,7 +313,7 @@ pub fn format_complex(real: f64, imag: f64, spec: &Spec, limit: usize) -> Outcom
     let piece = |value: f64, sign: Option<u8>| {
         let text = double_to_text(value, Layout { code, precision, alternate: false, add_dot_zero: false });
         let inner =
-            Spec { sign, width: None, align: None, fill: 0, kind: None, precision: None, ..spec.clone() };
+            Spec { sign, width: None, align: None, fill: None, kind: None, precision: None, ..spec.clone() };
         let negative = text[0] == b'-';
         let body = &text[usize::from(negative)..];
         let whole = body.iter().take_while(|b| b.is_ascii_digit()).count();
