@@ -168,12 +168,16 @@ fn statements_come_through_a_pipe_too() {
     let mut child = command.spawn().expect("it starts");
     let input =
         "x = 2\nfor n in range(3):\n  n * x\n\n1 / 0\nclass Noted:\n  def __del__(self): print 'gone'\n\n\
-                 it = Noted()\nit = None\nprint 'last'\ndef f():\n  return 'unfinished'";
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("taken");
+                 it = Noted()\nit = None\nprint 'last'\n";
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(input.as_bytes()).expect("taken");
+    // Bytes that are no UTF-8, and an end in the middle.
+    pipe.write_all(b"'\xff\xe4'\ndef f():\n  return 'unfinished'").expect("taken");
+    drop(pipe);
     let output = child.wait_with_output().expect("it ends");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{err}");
-    assert_eq!(out, "0\n2\n4\ngone\nlast\n", "{err}");
+    assert_eq!(out, "0\n2\n4\ngone\nlast\n'\\xff\\xe4'\n", "{err}");
     assert!(err.contains("ZeroDivisionError"), "{err}");
 }
 

@@ -1,7 +1,7 @@
 //! Code for expressions.
 
 use super::builder::{ConstantKey, Label};
-use super::function::{Function, Place};
+use super::function::{Finalizers, Function, Place};
 use super::op::{binary_int_op, binary_op, Op, Reg};
 use super::scope::has_comprehension;
 use super::CompileError;
@@ -720,7 +720,7 @@ impl Function<'_> {
 
     fn call(&mut self, call: &Call<'_>, e: &Expr<'_>, d: Reg) -> Done {
         self.call_itself(call, e, d)?;
-        if self.context.finalizers {
+        if self.context.finalizers != Finalizers::Nowhere {
             // What was local to the callee is gone before its result is used.
             self.code.emit(Op::Finalizers);
         }
@@ -844,7 +844,7 @@ impl Function<'_> {
         let name = self.name(symbol);
         let bound = self.context.scopes.scopes[0].binds(symbol);
         let quiet = call.positional.iter().all(|e| self.is_quiet(e));
-        let calm = call.positional.iter().all(is_calm) && !self.context.finalizers;
+        let calm = call.positional.iter().all(is_calm) && self.context.finalizers == Finalizers::Nowhere;
         let known = bound || (!self.context.open && crate::builtins::is_function(self.heap.bytes(name)));
         if !known || !(quiet || calm) {
             return Ok(None);

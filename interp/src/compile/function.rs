@@ -18,6 +18,17 @@ const MAX_PARAMETERS: usize = 120;
 /// Locals kept in registers; the others lie in a list.
 const MAX_REGISTER_LOCALS: u16 = 150;
 
+/// Where instances may die whose `__del__` is then to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finalizers {
+    /// Nowhere: no text but this one can have made them, and it does not mention `__del__`.
+    Nowhere,
+    /// Where other texts may have made them: behind calls, and statements that may drop what is no number.
+    Perhaps,
+    /// Behind each call and statement.
+    Anywhere,
+}
+
 /// What all functions of a module share.
 pub struct Context<'a> {
     /// The tree.
@@ -26,8 +37,8 @@ pub struct Context<'a> {
     pub scopes: &'a Scopes,
     /// Interned names by symbol.
     pub names: &'a [Str],
-    /// Whether the text mentions `__del__`.
-    pub finalizers: bool,
+    /// Where `__del__` is looked for.
+    pub finalizers: Finalizers,
     /// The symbol of `None` if it occurs.
     pub none: Option<Symbol>,
     /// Whether globals may be bound by what is not in the text.

@@ -22,6 +22,8 @@ pub use code::{
 pub use dis::disassemble;
 pub use op::{Op, Reg};
 
+use function::Finalizers;
+
 use crate::check::Checked;
 use crate::heap::{Heap, Str};
 use crate::syntax::ast::Module;
@@ -59,9 +61,12 @@ pub fn compile(
     let names: Vec<Str> = module.symbols.iter().map(|(_, name)| heap.intern(name.as_bytes())).collect();
     let none = module.symbols.find("None");
     let open = world == World::Open || module.symbols.find("_context").is_some();
-    // A class with a `__del__` is one of this text, or comes from another one.
-    let finalizers =
-        open || ["__del__", "VirtualNamespace"].iter().any(|name| module.symbols.find(name).is_some());
+    let mentions = |name| module.symbols.find(name).is_some();
+    let finalizers = match mentions("__del__") {
+        true => Finalizers::Anywhere,
+        false if open || mentions("VirtualNamespace") => Finalizers::Perhaps,
+        false => Finalizers::Nowhere,
+    };
     let context = function::Context { module, scopes: &scopes, names: &names, finalizers, none, open };
     function::compile_module(heap, &context)
 }

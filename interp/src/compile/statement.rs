@@ -1,7 +1,7 @@
 //! Code for statements.
 
 use super::builder::Label;
-use super::function::{Enclosure, Exit, Function, Place};
+use super::function::{Enclosure, Exit, Finalizers, Function, Place};
 use super::op::{Op, Reg};
 use super::quick::RegSet;
 use super::scope::has_comprehension;
@@ -13,6 +13,17 @@ type Done = Result<(), CompileError>;
 /// Targets unpacked into temporaries at once.
 const UNPACK: usize = 40;
 
+/// Whether a statement may let go of the last share of an instance, the statements in it left aside. One whose value is
+/// a number mostly takes a number's place.
+fn may_drop(statement: &StmtKind<'_>) -> bool {
+    use ExprKind::{Binary, Compare, Not, Unary};
+    match statement {
+        StmtKind::Assign(assign) => !matches!(assign.value.kind, Binary(_) | Compare(_) | Not(_) | Unary(..)),
+        StmtKind::AugAssign(_) | StmtKind::If(_) | StmtKind::While(_) | StmtKind::Pass => false,
+        _ => true,
+    }
+}
+
 impl Function<'_> {
     /// Compiles a block.
     pub fn block(&mut self, block: Block<'_>) -> Done {
@@ -20,7 +31,12 @@ impl Function<'_> {
             let mark = self.code.next;
             self.code.span = statement.span;
             self.statement(statement)?;
-            if self.context.finalizers {
+            let drops = match self.context.finalizers {
+                Finalizers::Nowhere => false,
+                Finalizers::Perhaps => may_drop(&statement.kind),
+                Finalizers::Anywhere => true,
+            };
+            if drops {
                 self.code.emit(Op::Finalizers);
             }
             self.code.next = mark;

@@ -25,6 +25,15 @@ pub struct TraceLine {
     pub source: String,
 }
 
+/// A name of a text, which a program may have chosen (`VirtualNamespace`): it cannot begin a line of its own.
+fn on_one_line(name: &str) -> String {
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    name.chars().map(shown).collect()
+}
+
 impl Vm {
     /// The calls an exception has come through, outermost first.
     pub fn trace_lines(&self, trace: Value) -> Vec<TraceLine> {
@@ -39,7 +48,7 @@ impl Vm {
                 let text = code.source.line_text(line);
                 let rest = (text.len() as u32 + 1).saturating_sub(column);
                 TraceLine {
-                    file: code.source.file().to_owned(),
+                    file: on_one_line(code.source.file()),
                     line,
                     column,
                     width: (span.end - span.start).min(rest).max(1),

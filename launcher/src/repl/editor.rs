@@ -75,14 +75,6 @@ impl Editor {
         line
     }
 
-    /// Adds a byte of a line that nobody edits.
-    pub fn push(&mut self, byte: u8) {
-        match byte {
-            b'\t' => self.insert('\t'),
-            byte => drop(self.letter(byte)),
-        }
-    }
-
     /// Takes a byte of the terminal.
     pub fn feed(&mut self, byte: u8) -> Edited {
         match std::mem::replace(&mut self.state, State::Plain) {

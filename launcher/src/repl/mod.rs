@@ -33,8 +33,10 @@ pub struct Console {
     history: History,
     /// Bytes that came and were not looked at yet.
     ahead: VecDeque<u8>,
+    /// The line so far, if it comes through a pipe: as it is, whatever its bytes.
+    piped: Vec<u8>,
     /// The statement so far.
-    statement: String,
+    statement: Vec<u8>,
     /// The interpreter has said that it waits for a line.
     ready: bool,
     /// It waits, and what it printed before is shown.
@@ -62,7 +64,8 @@ impl Console {
             editor: Editor::new(history.lines()),
             history,
             ahead: VecDeque::new(),
-            statement: String::new(),
+            piped: Vec::new(),
+            statement: Vec::new(),
             ready: false,
             waiting: false,
             incomplete: false,
@@ -89,7 +92,10 @@ impl Console {
 
     /// Standard input has ended: what is there still runs.
     fn finish(&mut self, said: &mut Vec<ToInterpreter>) {
-        let line = self.editor.take();
+        let line = match self.screen {
+            Some(_) => self.editor.take().into_bytes(),
+            None => std::mem::take(&mut self.piped),
+        };
         if !line.is_empty() || self.incomplete {
             self.incomplete = false;
             self.line(&line, said);
@@ -106,7 +112,7 @@ impl Console {
                 self.draw();
                 show("\n");
                 self.history.add(&line);
-                self.line(&line, said);
+                self.line(line.as_bytes(), said);
             }
             Edited::Interrupt => {
                 show("^C\n");
@@ -128,17 +134,18 @@ impl Console {
 
     fn piped(&mut self, byte: u8, said: &mut Vec<ToInterpreter>) {
         if byte == b'\n' {
-            let line = self.editor.take();
+            let line = std::mem::take(&mut self.piped);
             self.line(&line, said);
-        } else {
-            self.editor.push(byte);
+        } else if self.piped.len() <= MAXIMUM_TEXT {
+            // One more than a statement has: it will be refused.
+            self.piped.push(byte);
         }
     }
 
     /// One more line of the statement.
-    fn line(&mut self, line: &str, said: &mut Vec<ToInterpreter>) {
-        self.statement.push_str(line);
-        self.statement.push('\n');
+    fn line(&mut self, line: &[u8], said: &mut Vec<ToInterpreter>) {
+        self.statement.extend_from_slice(line);
+        self.statement.push(b'\n');
         if self.statement.len() > MAXIMUM_TEXT {
             errln!(
                 "repy-launch: a statement has at most {MAXIMUM_TEXT} bytes; put longer ones into a program"
@@ -149,7 +156,7 @@ impl Console {
             return;
         }
         self.waiting = false;
-        said.push(ToInterpreter::Statement(self.statement.clone().into_bytes()));
+        said.push(ToInterpreter::Statement(self.statement.clone()));
     }
 
     fn draw(&self) {

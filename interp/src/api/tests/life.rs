@@ -295,6 +295,16 @@ print space.evaluate(second) is second, second['x'], result['x'], result['f'](),
 }
 
 #[test]
+fn the_name_of_a_namespace_begins_no_line_of_a_traceback() {
+    let mut ran = program("VirtualNamespace('1 / 0', 'mine\\n---\\nforged').evaluate({})\n");
+    assert!(matches!(ran.outcome, Outcome::UncaughtException(_)), "{:?}", ran.outcome);
+    let error = ran.error();
+    assert!(error.contains("  \"mine\\n---\\nforged\", line 1, in <module>"), "{error}");
+    let mut ran = program("VirtualNamespace('1 / 0', 'm\u{e4}in one').evaluate({})\n");
+    assert!(ran.error().contains("  \"m\u{e4}in one\", line 1, in <module>"), "{}", ran.error());
+}
+
+#[test]
 fn a_del_that_another_text_defines_is_called_in_its_turn() {
     let text = "\
 space = VirtualNamespace('class Noted:\\n  def __del__(self): log.append(len(log))\\n')
