@@ -40,8 +40,8 @@ fn an_allocation_above_what_the_host_has_is_a_memory_error_whatever_the_policy_s
     let program = "try:\n  print len('x' * SIZE)\nexcept MemoryError:\n  print 'refused'\nprint 'goes on'\n";
     for user in users() {
         let setting = Setting::new("above", user);
-        let policy = wide_policy_with("memory", "1e15");
-        let run = setting.launch(&policy, &program.replace("SIZE", "10 ** 14")).option("--simple").run(60);
+        let policy = wide_policy_with("memory", "1e17");
+        let run = setting.launch(&policy, &program.replace("SIZE", "10 ** 16")).option("--simple").run(60);
         assert_eq!(run.expect_code(0).stdout, "refused\ngoes on\n");
         let run = setting.launch(&policy, &program.replace("SIZE", "10 ** 6")).option("--simple").run(60);
         assert_eq!(run.expect_code(0).stdout, "1000000\ngoes on\n");
