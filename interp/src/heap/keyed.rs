@@ -204,6 +204,16 @@ impl Heap {
         self.drop_entries(entries, charged);
     }
 
+    /// Exchanges what a dict without keys and another one hold; whoever reads `empty` meanwhile sees that its size changed.
+    pub(crate) fn swap_dicts(&mut self, empty: Dict, other: Dict) {
+        let old = std::mem::take(&mut self.dicts[empty].table);
+        let mut new = std::mem::replace(&mut self.dicts[other].table, old);
+        new.follow(&self.dicts[other].table);
+        self.dicts[empty].table = new;
+        self.recharge_dict(empty);
+        self.recharge_dict(other);
+    }
+
     /// A set or frozenset, empty: owned.
     pub fn new_set(&mut self, frozen: bool) -> Set {
         Set(new_slot!(self, Set, sets, SetData { table: Table::new(), frozen, charged: 0 }))

@@ -492,21 +492,25 @@ impl Heap {
         true
     }
 
-    /// The items of a small tuple of `N` of which the caller holds the only share, which is given back: owned.
-    /// `None` for any other, which stays as it is.
+    /// The items of a small tuple of `N`, of which the caller's share is given back: owned. `None` for any other, which
+    /// stays as it is.
     #[inline]
     pub(crate) fn open_tuple<const N: usize>(&mut self, tuple: Tuple) -> Option<[Value; N]> {
-        let count = &mut self.counts[Kind::Tuple as usize][tuple.index()];
         let data = &mut self.tuples.slots[tuple.index()];
         let items = match &data.items {
-            TupleItems::Inline(length, items) if usize::from(*length) == N && *count == 1 => {
+            TupleItems::Inline(length, items) if usize::from(*length) == N => {
                 <[Value; N]>::try_from(items.get(..N)?).ok()?
             }
             _ => return None,
         };
-        *count = 0;
-        data.items = TupleItems::default();
-        self.recycle(Kind::Tuple, tuple.0 as u32);
+        let count = &mut self.counts[Kind::Tuple as usize][tuple.index()];
+        *count -= 1;
+        if *count == 0 {
+            data.items = TupleItems::default();
+            self.recycle(Kind::Tuple, tuple.0 as u32);
+        } else {
+            items.iter().for_each(|item| self.retain(*item));
+        }
         Some(items)
     }
 

@@ -9,8 +9,6 @@ pub enum Algebra {
     Union,
     /// `a & b`: of two equal items the smaller set's stays, `b`'s if neither is smaller, as in CPython 2.7.
     Intersection,
-    /// The same with the items of `b`, whichever is smaller: when `b` was no set.
-    ItemsOfOther,
     /// `a - b`
     Difference,
     /// `a ^ b`
@@ -32,7 +30,7 @@ impl Heap {
                 kept.extend(x.iter());
             }
             Algebra::Intersection if x.len() < y.len() => kept.extend(x.iter().filter(|entry| has(y, entry))),
-            Algebra::Intersection | Algebra::ItemsOfOther => {
+            Algebra::Intersection => {
                 kept.extend(y.iter().filter(|entry| has(x, entry)));
             }
             _ => kept.extend(x.iter().filter(|entry| !has(y, entry))),
@@ -61,7 +59,7 @@ impl Heap {
     /// # Errors
     /// MemoryError.
     pub fn change_set(&mut self, operator: Algebra, a: Set, b: Set) -> Outcome<()> {
-        if matches!(operator, Algebra::Intersection | Algebra::ItemsOfOther) {
+        if operator == Algebra::Intersection {
             let made = self.combine_sets(operator, a, b, false);
             self.swap_sets(a, made);
             self.release(Value::Set(made));

@@ -343,6 +343,13 @@ fn merge_dict(vm: &mut Vm, dict: Dict, other: Dict) -> Outcome<()> {
     if dict == other {
         return Ok(());
     }
+    if vm.heap.dicts[dict].table.is_empty() && !vm.heap.dicts[other].table.is_empty() {
+        // An empty dict becomes a copy, index and all.
+        let copy = copy_of(vm, other)?;
+        vm.heap.swap_dicts(dict, copy);
+        vm.heap.release(Value::Dict(copy));
+        return Ok(());
+    }
     for at in 0..vm.heap.dicts[other].table.slots().len() {
         let Some(&entry) = vm.heap.dicts[other].table.slots().get(at) else { break };
         if !entry.key.is_unset() {

@@ -89,6 +89,25 @@ fn remove_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
     outcome
 }
 
+/// Leaves what an iterable yields too: its items stay, not those of the set, as in 2.7.
+fn meet_from(vm: &mut Vm, set: Set, iterable: Value) -> Outcome<()> {
+    let items = hook::collect(vm, iterable)?;
+    vm.spend(items.len() / 4);
+    let met = vm.heap.new_set(false);
+    let outcome = items.iter().try_for_each(|&item| {
+        if vm.heap.set_contains(set, item)? {
+            vm.heap.set_add(met, item)?;
+        }
+        Ok(())
+    });
+    release_all(&mut vm.heap, items);
+    if outcome.is_ok() {
+        vm.heap.swap_sets(set, met);
+    }
+    vm.heap.release(Value::Set(met));
+    outcome
+}
+
 /// An operator as the heap's.
 fn algebra(operator: Op) -> Algebra {
     match operator {
@@ -209,13 +228,14 @@ fn apply_all(vm: &mut Vm, operator: Op, target: Set, others: &[Value]) -> Outcom
                 remove_from(vm, target, other)?;
                 continue;
             }
+            (Op::And, _) => {
+                meet_from(vm, target, other)?;
+                continue;
+            }
             _ => {}
         }
         let other = as_set(vm, other, true)?;
-        let outcome = match operator {
-            Op::And => vm.heap.change_set(Algebra::ItemsOfOther, target, other),
-            _ => apply(vm, operator, target, other),
-        };
+        let outcome = apply(vm, operator, target, other);
         vm.heap.release(Value::Set(other));
         outcome?;
     }

@@ -95,6 +95,11 @@ impl Vm {
         function: Function,
         depth: usize,
     ) -> Option<Rc<Code>> {
+        if call.extra == 0 && depth < RECURSION_LIMIT && self.fuel >= 1 {
+            if let Some(code) = self.bind_keywords(regs, call, function) {
+                return Some(code);
+            }
+        }
         let items = self.few_items(regs, call)?;
         let dict = self.few_keys(regs, call)?;
         let total = call.positional + items;
@@ -114,6 +119,44 @@ impl Vm {
             return self.bind_in_place(regs, t, total, function, depth);
         }
         self.enters_named(regs, call, (items, dict), function)
+    }
+
+    /// Lays out the arguments of a call with keywords alone of a function without stars: moved within the registers.
+    /// Its code; `None` if that cannot be, and nothing has been changed.
+    fn bind_keywords(&mut self, regs: &mut Registers, call: &Layout, function: Function) -> Option<Rc<Code>> {
+        let data = &self.heap.functions[function];
+        let code = &data.code;
+        let (parameters, defaults) = (usize::from(code.parameters), data.defaults.len());
+        let count = call.positional;
+        if code.star || code.double_star || parameters > FEW || call.first + FEW + call.names.len() > WINDOW {
+            return None;
+        }
+        let mut named = [Value::Unset; FEW];
+        for (key, value) in call.names.iter().zip(&regs[call.keywords()..]) {
+            let at = (count..parameters).find(|at| code.local_names[at + 1] == *key)?;
+            if !named[at].is_unset() {
+                return None;
+            }
+            named[at] = *value;
+        }
+        if (count..parameters).any(|at| named[at].is_unset() && at + defaults < parameters)
+            || count > parameters
+        {
+            return None;
+        }
+        let code = Rc::clone(code);
+        regs[call.keywords()..call.stars()].fill(Value::Unset);
+        for at in count..parameters {
+            regs[call.first + at] = match named[at] {
+                Value::Unset => {
+                    let value = self.heap.functions[function].defaults[at + defaults - parameters];
+                    self.heap.share(value)
+                }
+                value => value,
+            };
+        }
+        self.fuel -= 1;
+        Some(code)
     }
 
     /// Whether a function can be called with so many arguments by position, from `first` on.
