@@ -6,6 +6,9 @@
 //! `bench_start [ROUNDS [PAUSE]]`: rounds are interleaved, so that a machine that becomes
 //! slower in between slows every row. With a pause (milliseconds) before each start the
 //! processors go to sleep in between, as they do before the command of a person.
+//!
+//! Copies of the binaries are run, as they are after an installation: what a linker has
+//! just written lies in the page cache in single pages, and starts up to a third slower.
 
 use integration::bin;
 use integration::scratch::Scratch;
@@ -67,15 +70,21 @@ fn main() {
     let root = integration::project_root();
     let policy = root.join("policies/restrictions.test").to_string_lossy().into_owned();
     let program = root.join("examples/example.1.1.repy").to_string_lossy().into_owned();
-    let plain = bin("plain_true");
+    let copy = |name: &str| {
+        let path = scratch.path().join(name);
+        std::fs::copy(bin(name), &path).unwrap_or_else(|error| panic!("cannot copy {name}: {error}"));
+        path
+    };
+    let (plain, launcher) = (copy("plain_true"), copy("repy-launch"));
+    copy("repy-interp");
 
     let launch = ["--policy", &policy, &program];
     let mut rows = vec![Row::new("static program that does nothing", &plain, &[])];
     if integration::is_root() {
-        rows.push(Row::new("repy-launch, every layer", bin("repy-launch"), &launch));
+        rows.push(Row::new("repy-launch, every layer", &launcher, &launch));
     }
     let without = ["--without", "cgroup", "--policy", &policy, &program];
-    rows.push(Row::new("repy-launch --without cgroup", bin("repy-launch"), &without));
+    rows.push(Row::new("repy-launch --without cgroup", &launcher, &without));
     if installed("bwrap") {
         let need = Bubblewrap { program: &plain, vessel: &vessel };
         rows.push(Row::new("bwrap --unshare-all, what the program needs", "bwrap", &need.least()));
@@ -85,8 +94,14 @@ fn main() {
         println!("(bwrap is not installed: its rows are missing; Debian's package is bubblewrap)");
     }
 
+    // What a start leaves to the kernel (namespaces, groups) slows whatever comes next: rows
+    // come behind each other by chance.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let mut random = 0x2545_f491_4f6c_dd1d;
     for round in 0..=rounds {
-        for row in &mut rows {
+        shuffle(&mut order, &mut random);
+        for &place in &order {
+            let row = &mut rows[place];
             row.round(&vessel, pause);
             if round == 0 {
                 row.times.clear(); // the first fills the caches
@@ -94,6 +109,16 @@ fn main() {
         }
     }
     print_table(&mut rows, rounds, pause);
+}
+
+/// Puts the places in an order by chance (Fisher and Yates, numbers by xorshift).
+fn shuffle(order: &mut [usize], random: &mut u64) {
+    for last in (1..order.len()).rev() {
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        order.swap(last, (*random % (last as u64 + 1)) as usize);
+    }
 }
 
 fn installed(program: &str) -> bool {

@@ -268,6 +268,8 @@ impl Vm {
             let (exception, trace) = self.heap.take_raised_trace(raised);
             thread.stack[first] = exception;
             thread.stack[first + 1] = trace;
+            // The calls that the exception went through are over: what compares next may go as deep as before.
+            self.depth = thread.frames.len() + 1;
             return Action::Run(code, range.handler as usize, base);
         }
         let old = self.restore_handled(&mut thread.handled, &code, &mut thread.stack[base..]);
