@@ -24,12 +24,15 @@ impl Named {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let place = parent.metadata().ok().zip(path.file_name());
+        let found = path.metadata().ok();
+        // A device, a pipe or a terminal holds nothing that could be lost.
+        let may_lose = found.as_ref().is_none_or(std::fs::Metadata::is_file);
+        let place = parent.metadata().ok().zip(path.file_name()).filter(|_| may_lose);
         Named {
             role,
             path: path.to_owned(),
             place: place.map(|(directory, name)| (directory.dev(), directory.ino(), name.to_owned())),
-            file: path.metadata().ok().map(|found| (found.dev(), found.ino())),
+            file: found.filter(|_| may_lose).map(|found| (found.dev(), found.ino())),
         }
     }
 
@@ -104,6 +107,8 @@ mod tests {
         std::os::unix::fs::symlink("here", at("soft")).unwrap();
         assert!(same("here", "./here") && same("here", "hard") && same("soft", "here"));
         assert!(same("absent", "./absent"));
+        let null = || Named::new("", std::path::Path::new("/dev/null"));
+        assert!(!null().is(&null()));
         assert!(!same("here", "absent") && !same("absent", "other") && !same("no/x", "no/y"));
     }
 }

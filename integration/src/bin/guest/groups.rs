@@ -150,6 +150,11 @@ pub fn sleeping(run: Run, group: &Delegated) -> Result<(Run, std::process::Child
     Err(format!("it does not run: {}", wait(child, Duration::from_secs(5)).all()))
 }
 
+/// Waits until the program's own period of the processor share holds: the start has a longer one.
+fn begun(group: &Path) {
+    until(10, || read(group.join("cpu.max")) == "1000 10000");
+}
+
 /// What the policy says is what the kernel's files say, with a broker's leaf beside
 /// and without.
 fn limit_files() -> Verdict {
@@ -161,6 +166,7 @@ fn limit_files() -> Verdict {
             let (run, mut child) = sleeping(sleeper(user, &group, &text), &group)?;
             let outer = group.runs().first().cloned().unwrap_or_default();
             let leaf = if network { outer.join("program") } else { outer.clone() };
+            begun(&outer);
             let limit: u64 = read(leaf.join("memory.max")).parse().unwrap_or(0);
             let mut wrong = Vec::new();
             let mut same = |what: &str, found: String, expected: &str| {
@@ -308,6 +314,7 @@ fn loosened_limit() -> Verdict {
         let text = policy(&[("memory", "20000000"), ("cpu", ".10")]);
         let (run, mut child) = sleeping(sleeper(user, &group, &text), &group)?;
         let leaf = group.runs().first().cloned().unwrap_or_default();
+        begun(&leaf);
         let before = read(leaf.join("memory.max"));
         write(&leaf.join("memory.max"), "max")?;
         write(&leaf.join("cpu.max"), "max")?;
